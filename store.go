@@ -1,0 +1,68 @@
+package misc
+
+import (
+	"context"
+	"sync"
+)
+
+// A ScreenCaptureStore keeps, for each conversation, whether its members are
+// told about screenshots.
+//
+// A setting that SetScreenCapture has acknowledged is what every later
+// ScreenCapture returns, through any instance over the same data. Setting the
+// same value again is no error. A cancelled context stops either method with
+// an error, and a set that returns one may be repeated.
+type ScreenCaptureStore interface {
+	// ScreenCapture returns the setting of c; NoticeOff for one never set.
+	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
+
+	// SetScreenCapture replaces the setting of c in one atomic step. An id
+	// that the store cannot translate is ErrInvalidID.
+	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
+}
+
+var _ ScreenCaptureStore = (*MemoryStore)(nil)
+
+// MemoryStore is a ScreenCaptureStore in the memory of one process. Make one
+// with [NewMemoryStore].
+type MemoryStore struct {
+	mu sync.RWMutex
+	on map[Conversation]struct{} // a conversation that is off has no entry
+}
+
+// NewMemoryStore returns a store in which every conversation is off.
+func NewMemoryStore() *MemoryStore {
+	return &MemoryStore{on: make(map[Conversation]struct{})}
+}
+
+// ScreenCapture implements [ScreenCaptureStore].
+func (m *MemoryStore) ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error) {
+	if err := ctx.Err(); err != nil {
+		return NoticeOff, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if _, ok := m.on[c]; ok {
+		return NoticeOn, nil
+	}
+	return NoticeOff, nil
+}
+
+// SetScreenCapture implements [ScreenCaptureStore]. A status that is neither
+// NoticeOff nor NoticeOn is ErrInvalidNoticeStatus.
+func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch s {
+	case NoticeOff:
+		delete(m.on, c)
+	case NoticeOn:
+		m.on[c] = struct{}{}
+	default:
+		return ErrInvalidNoticeStatus
+	}
+	return nil
+}
