@@ -98,7 +98,10 @@ func OutgoingContent(objectName string, content json.RawMessage) (string, error)
 			out = `{"content":` + string(encodeJSON(out)) + `}`
 		}
 	}
-	return out, checkContent(out)
+	if err := checkContent(out); err != nil {
+		return "", err
+	}
+	return out, nil
 }
 
 func isTextMessage(content string) bool {

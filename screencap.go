@@ -107,6 +107,9 @@ func (s *Service) ScreenCapture(ctx context.Context, userID string, t Conversati
 	if err != nil {
 		return NoticeOff, fmt.Errorf("misc: screen capture: %w", err)
 	}
+	if status != NoticeOff && status != NoticeOn {
+		return NoticeOff, fmt.Errorf("misc: screen capture: the store holds status %d", status)
+	}
 	return status, nil
 }
 

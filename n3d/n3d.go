@@ -29,7 +29,7 @@ var ErrInvalidID = errors.New("n3d: invalid id")
 // A Codec translates ids under one key. Make one with [New].
 type Codec struct {
 	keyCode uint64
-	symbols [base][base]byte  // the symbol at a place, for each permutation
+	symbols [base][base]byte // the symbol at a place, for each permutation
 	places  [base][128]uint8 // the place of a symbol, base for a byte that is none
 }
 
@@ -71,9 +71,8 @@ func New(key string) (*Codec, error) {
 	return c, nil
 }
 
-// Encode returns the public id of id. It is ErrInvalidID for 0, and for the
-// rare number (a few in four billion, for some keys none) whose encoding would
-// name another one.
+// Encode returns the public id of id. It is ErrInvalidID for 0, and under a
+// rare key for those numbers whose encoding would name another one.
 func (c *Codec) Encode(id uint32) (string, error) {
 	var buf [maxLen]byte
 	public, err := c.appendID(buf[:0], id)
