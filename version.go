@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	goversion "github.com/hashicorp/go-version"
 )
@@ -93,11 +94,10 @@ func ValidVersion(v string) bool {
 	}
 	v, build, hasBuild := strings.Cut(strings.TrimPrefix(v, "v"), "+")
 	core, pre, hasPre := strings.Cut(v, "-")
-	numbers := strings.Split(core, ".")
-	if len(numbers) != 3 {
+	if strings.Count(core, ".") != 2 {
 		return false
 	}
-	for _, n := range numbers {
+	for n := range strings.SplitSeq(core, ".") {
 		const most = "9007199254740991"
 		if !isNumber(n) || hasLeadingZero(n) || len(n) > len(most) || len(n) == len(most) && n > most {
 			return false
@@ -304,7 +304,7 @@ func (r *Release) problems() []problem {
 	if !ValidVersion(r.Version) {
 		found = append(found, problem{"version", fmt.Sprintf("%q is no semantic version such as 1.0.2", r.Version)})
 	}
-	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || !isPercentEncoded(r.URL) {
+	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !isPercentEncoded(r.URL) {
 		found = append(found, problem{"url", fmt.Sprintf("%q is no absolute, percent-encoded https or http URL", r.URL)})
 	}
 	if !isPubDate(r.PubDate) {
@@ -348,7 +348,8 @@ func extraProblems(path string, known []string, extra map[string]json.RawMessage
 }
 
 func isPercentEncoded(u string) bool {
-	return !strings.ContainsFunc(u, func(c rune) bool {
+	_, err := url.PathUnescape(u)
+	return err == nil && !strings.ContainsFunc(u, func(c rune) bool {
 		return c <= ' ' || c > '~' || strings.ContainsRune("\"<>\\^`{|}", c)
 	})
 }
@@ -360,8 +361,8 @@ func isPubDate(s string) bool {
 		return s == ""
 	}
 	_, dateErr := time.Parse(time.DateOnly, s)
-	_, timeErr := time.Parse(time.RFC3339, s)
-	return dateErr == nil || timeErr == nil
+	_, timeErr := time.Parse(time.RFC3339, s) // which takes an hour of one digit, too
+	return dateErr == nil || timeErr == nil && len(s) >= len("2006-01-02T15:04:05Z")
 }
 
 // prepare checks, parses and encodes r, the first time it is called.
@@ -443,6 +444,9 @@ type object struct {
 }
 
 func parseObject(data []byte) (*object, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("is not UTF-8")
+	}
 	o := &object{}
 	err := json.Unmarshal(data, &o.rest)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {

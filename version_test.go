@@ -19,7 +19,7 @@ func TestValidVersion(t *testing.T) {
 	for _, v := range []string{
 		"1.0.0", "v1.0.0", "0.0.0", "10.20.30", "9007199254740991.9007199254740991.9007199254740991",
 		"1.2.3-0", "1.2.3-alpha", "1.2.3-alpha.1", "1.2.3--", "1.2.3--5", "1.2.3-a-b.c-d", "1.2.3-0a", "1.2.3-01a", "1.2.3-a.-.0",
-		"1.2.3-99999999999999999999999", "1.2.3+build", "1.2.3+01.-.x", "1.2.3-a+b", "1.2.3+a-b", "1.2.3+a-b.01",
+		"1.2.3-99999999999999999999999", "1.2.3-azAZ09", "1.2.3+build", "1.2.3+01.-.x", "1.2.3-a+b", "1.2.3+a-b", "1.2.3+a-b.01",
 		"1.2.3-" + strings.Repeat("a", 250),
 	} {
 		assert.True(t, misc.ValidVersion(v), "%q", v)
@@ -159,6 +159,7 @@ func TestParseRelease(t *testing.T) {
 		{name: "half", file: documentedRelease[:60], problems: "is no JSON: unexpected end of JSON input (at byte 60)"},
 		{name: "no object", file: `["1.0.2"]`, problems: "must be a JSON object"},
 		{name: "null", file: `null`, problems: "must be a JSON object"},
+		{name: "another encoding", file: "{\"version\":\"1.0.2\",\"url\":\"https://x.test\",\"x\":\"\xff\"}", problems: "is not UTF-8"},
 		{
 			name: "every problem at once, one for each key", file: `{"version":102,"url":"SealTalk.zip","name":["x"],"pub_date":"2017-05-05T10:00:00.5Z"}`,
 			problems: `version: must be a string
@@ -191,13 +192,13 @@ func TestReleaseValidate(t *testing.T) {
 	for _, url := range []string{"http://x.test/a.zip", "https://x.test", "https://x.test/%E4%BD%A0?a=b#c"} {
 		assert.NoError(t, (&misc.Release{Version: "1.0.0", URL: url}).Validate(), url)
 	}
-	for _, url := range []string{"", "//x.test/a", "x.test/a", "ftp://x.test/a", "https:///a", "https:a", "https://x.test/a b", "https://x.test/你", "https://x.test/%zz", "https://x.test/\"", "https://x.test/a?{}", "https://x.test/\x7f"} {
+	for _, url := range []string{"", "//x.test/a", "x.test/a", "ftp://x.test/a", "https:///a", "https:a", "https://x.test/a b", "https://x.test/你", "https://x.test/%zz", "https://x.test/?a=%zz", "https://x.test/%2", "https://:80/", "https://x.test/\"", "https://x.test/a?{}", "https://x.test/\x7f"} {
 		assert.ErrorContains(t, (&misc.Release{Version: "1.0.0", URL: url}).Validate(), "url: ", url)
 	}
 	for _, date := range []string{"", "2017-05-05", "2017-05-05T10:00:00Z", "2017-05-05T10:00:00-07:00"} {
 		assert.NoError(t, (&misc.Release{Version: "1.0.0", URL: "https://x.test", PubDate: date}).Validate(), date)
 	}
-	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
+	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
 		assert.ErrorContains(t, (&misc.Release{Version: "1.0.0", URL: "https://x.test", PubDate: date}).Validate(), "pub_date: ", date)
 	}
 	extra := map[string]json.RawMessage{"url": json.RawMessage(`""`), "size": json.RawMessage(`{`), "ok": json.RawMessage(`1`), "none": nil}

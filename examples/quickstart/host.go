@@ -1,0 +1,134 @@
+package main
+
+import (
+	"crypto/rand"
+	"embed"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/n3d"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+//go:embed versions/squirrel.json versions/client_version.json
+var versions embed.FS
+
+// n3dKey is the demo's; a deployment has its own, and keeps it.
+const n3dKey = "11EdDIaqpcim"
+
+// host is a server with users, friends and a group of its own.
+type host struct {
+	mux    *http.ServeMux
+	cloud  *misctest.Cloud // stands in for RongCloud
+	public map[string]string
+	server *http.Server // of cloud
+	dir    string       // of the catalog
+}
+
+func newHost() (_ *host, err error) {
+	h := &host{mux: http.NewServeMux()}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+
+	// The users and the group that this server would have in its database, and
+	// the public ids that everybody else knows them by.
+	codec, err := n3d.New(n3dKey)
+	if err != nil {
+		return nil, err
+	}
+	h.public = map[string]string{}
+	for name, id := range map[string]uint32{"alice": 1, "bob": 2, "mallory": 3, "team": 7} {
+		if h.public[name], err = codec.Encode(id); err != nil {
+			return nil, err
+		}
+	}
+	relations := misctest.NewRelations(misctest.World{
+		Friends: [][2]string{{h.public["alice"], h.public["bob"]}},
+		Groups:  map[string][]string{h.public["team"]: {h.public["alice"], h.public["bob"]}},
+	})
+
+	// The two version files. A server has them in a directory of its own, where
+	// they may change at any time.
+	if h.dir, err = os.MkdirTemp("", "quickstart"); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"squirrel.json", "client_version.json"} {
+		file, err := versions.ReadFile("versions/" + name)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(h.dir, name), file, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	source, err := catalog.Open(h.dir, catalog.Config{})
+	if err != nil {
+		return nil, err
+	}
+
+	// RongCloud, as far as this program needs it. A server leaves this part
+	// out, and names its region: rongcloud.Config{…, Region: rongcloud.Beijing}.
+	secret := rand.Text()
+	h.cloud = misctest.NewCloud("demo", secret)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	h.server = serve(listener, h.cloud)
+	messenger, err := rongcloud.New(rongcloud.Config{
+		AppKey:    "demo",
+		AppSecret: secret,
+		Region:    rongcloud.Region("http://" + listener.Addr().String()),
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	// This is the library: four interfaces, one handler.
+	service, err := misc.New(misc.Config{
+		Versions:  source,
+		Relations: relations,
+		Captures:  misc.NewMemoryStore(),
+		Messenger: messenger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	handler, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: h.currentUser})
+	if err != nil {
+		return nil, err
+	}
+	h.mux.Handle("/misc/", handler)
+	return h, nil
+}
+
+// currentUser believes the header X-User, which names a user. A server looks
+// up its session instead.
+func (h *host) currentUser(r *http.Request) (string, error) {
+	name := r.Header.Get("X-User")
+	if name == "" || name == "team" {
+		return "", httpapi.ErrNotLoggedIn
+	}
+	id, ok := h.public[name]
+	if !ok {
+		return "", errors.Join(httpapi.ErrNotLoggedIn, errors.New("no such user"))
+	}
+	return id, nil
+}
+
+func (h *host) close() {
+	if h.server != nil {
+		_ = h.server.Close() // nothing is left to lose
+	}
+	_ = os.RemoveAll(h.dir)
+}

@@ -1,0 +1,79 @@
+// Quickstart starts a SealTalk-style server on loopback, walks through all
+// seven endpoints and their main refusals over HTTP, and prints what was asked,
+// what was answered, and what the chat cloud delivered to whom. It exits with
+// 1 if an answer is not the one expected.
+//
+//	go run ./examples/quickstart
+//	go run ./examples/quickstart -listen 127.0.0.1:8585
+//
+// With -listen it keeps serving instead, and prints requests to paste.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+)
+
+func main() {
+	listen := flag.String("listen", "", "keep serving on this loopback `address`, such as 127.0.0.1:8585")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if *listen == "" {
+		err = walk(ctx, os.Stdout, steps)
+	} else {
+		err = keepServing(ctx, os.Stdout, *listen)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// keepServing serves until ctx is done.
+func keepServing(ctx context.Context, out io.Writer, address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	if !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
+		return errors.Join(
+			fmt.Errorf("%s is not a loopback address, and this demo believes whoever asks: use 127.0.0.1:8585", address),
+			listener.Close())
+	}
+	h, err := newHost()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer h.close()
+	server := serve(listener, h.mux)
+	defer server.Close()
+
+	fmt.Fprintf(out, "Serving on http://%s until interrupted. Try:\n\n", listener.Addr())
+	for _, s := range []step{steps[0], steps[10], steps[11]} {
+		fmt.Fprintln(out, h.curl("http://"+listener.Addr().String(), s))
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// serve answers in the background until the server is closed.
+func serve(listener net.Listener, handler http.Handler) *http.Server {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			fmt.Fprintln(os.Stderr, "quickstart:", err)
+		}
+	}()
+	return server
+}
