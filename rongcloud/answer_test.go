@@ -1,0 +1,176 @@
+package rongcloud_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+// answers has what RongCloud, and what stands before it, may answer. err is
+// nil for a success.
+var answers = []struct {
+	status  int
+	body    string
+	err     error
+	code    int
+	message string
+}{
+	{200, `{"code":200}`, nil, 0, ""},
+	{200, `{"code":"200"}`, nil, 0, ""},
+	{200, ` {"code":200,"messageUIDs":[{"userId":"bob","messageUID":"BS45-NPH4-HV87-10LM"}]} ` + "\n", nil, 0, ""},
+	{200, `{"code":200,"errorMessage":5}`, nil, 0, ""},
+	{200, `{"errorMessage":{"a":1},"code":1008}`, misc.ErrRateLimited, 1008, ""},
+	{200, `{"code":1000,"errorMessage":"internal"}`, misc.ErrRefused, 1000, "internal"},
+	{200, `{"code":1008,"errorMessage":"too many"}`, misc.ErrRateLimited, 1008, "too many"},
+	{200, `{"code":"1008"}`, misc.ErrRateLimited, 1008, ""},
+	{200, `{"code":1050}`, misc.ErrTimeout, 1050, ""},
+	{201, `{"code":200}`, misc.ErrRefused, 200, ""},
+	{204, ``, misc.ErrRefused, 0, ""},
+	{400, `{"code":200}`, misc.ErrRefused, 200, ""},
+	{400, `{"code":1002,"errorMessage":"bad"}`, misc.ErrRefused, 1002, "bad"},
+	{400, `{"code":1003}`, misc.ErrRefused, 1003, ""},
+	{400, `{"code":1005}`, misc.ErrRefused, 1005, ""},
+	{401, `{"code":1001}`, misc.ErrRefused, 1001, ""},
+	{401, `{"code":1004,"errorMessage":"signature"}`, misc.ErrRefused, 1004, "signature"},
+	{401, `{"code":1006}`, misc.ErrRefused, 1006, ""},
+	{401, `{"code":1007}`, misc.ErrRefused, 1007, ""},
+	{429, `{"code":1008}`, misc.ErrRateLimited, 1008, ""},
+	{429, `Too Many Requests`, misc.ErrRateLimited, 0, ""},
+	{430, `{"code":1009}`, misc.ErrRefused, 1009, ""},
+	{500, `{"code":1000}`, misc.ErrRefused, 1000, ""},
+	{502, `<html>Bad Gateway</html>`, misc.ErrRefused, 0, ""},
+	{504, `{"code":1050}`, misc.ErrTimeout, 1050, ""},
+	{504, `<html>`, misc.ErrTimeout, 0, ""},
+	{200, ``, misc.ErrRefused, 0, ""},
+	{200, `null`, misc.ErrRefused, 0, ""},
+	{200, `[]`, misc.ErrRefused, 0, ""},
+	{200, `200`, misc.ErrRefused, 0, ""},
+	{200, `{}`, misc.ErrRefused, 0, ""},
+	{200, `{"code":null}`, misc.ErrRefused, 0, ""},
+	{200, `{"code":true}`, misc.ErrRefused, 0, ""},
+	{200, `{"code":"ok"}`, misc.ErrRefused, 0, ""},
+	{200, `{"code":200`, misc.ErrRefused, 0, ""},
+	{200, `{"code":200}{"code":200}`, misc.ErrRefused, 0, ""},
+	{200, `{"code":1008} trailing`, misc.ErrRefused, 0, ""},
+	{200, `{"code":200}` + strings.Repeat(" ", 64<<10-12), nil, 0, ""},
+	{200, `{"code":200}` + strings.Repeat(" ", 64<<10-11), misc.ErrRefused, 0, ""},
+	{400, `{"code":1002,"errorMessage":"` + strings.Repeat("x", 256) + `"}`, misc.ErrRefused, 1002, strings.Repeat("x", 256)},
+	{400, `{"code":1002,"errorMessage":"` + strings.Repeat("x", 257) + `"}`, misc.ErrRefused, 1002, strings.Repeat("x", 256)},
+	{400, `{"code":1002,"errorMessage":"` + strings.Repeat("错", 100) + `"}`, misc.ErrRefused, 1002, strings.Repeat("错", 85)},
+}
+
+func TestEachAnswerIsReportedForWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, test := range answers {
+		name := test.body[:min(len(test.body), 40)]
+		h := newHost(t, reply(test.status, test.body))
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+		err := c.Send(t.Context(), hello)
+		assert.Equal(t, 1, h.requests(), name)
+		if test.err == nil {
+			assert.NoError(t, err, name)
+			continue
+		}
+		for _, sentinel := range []error{misc.ErrRateLimited, misc.ErrRefused, misc.ErrTimeout, misc.ErrUnreachable} {
+			assert.Equal(t, sentinel == test.err, errors.Is(err, sentinel), "%d %s: %v", test.status, name, sentinel)
+		}
+		var answer *rongcloud.Error
+		if assert.ErrorAs(t, err, &answer, name) {
+			assert.Equal(t, test.status, answer.HTTPStatus, name)
+			assert.Equal(t, test.code, answer.Code, name)
+			assert.Equal(t, test.message, answer.Message, name)
+			assert.Equal(t, h.headers[0].Get("X-Request-Id"), answer.RequestID, name)
+		}
+	}
+}
+
+func TestStatusSurvivesABodyThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		reply(http.StatusTooManyRequests, `{"code":`)(w, r)
+	})
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrRateLimited)
+}
+
+func TestErrorTextNamesWhatRongCloudSupportAsksFor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, reply(http.StatusUnauthorized, `{"code":1007,"errorMessage":"IP \n not allowed"}`))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Rand: numbers([16]byte{1}, 0, 1)})
+	assert.EqualError(t, c.Send(t.Context(), hello),
+		`rongcloud: misc: the chat cloud refused the message: HTTP 401, code 1007, message "IP \n not allowed" (request 01000000000000000000000000000000)`)
+}
+
+func TestRetryAfterIsKnownToTheCaller(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"":                              0,
+		"0":                             0,
+		"7":                             7 * time.Second,
+		"86400":                         24 * time.Hour,
+		"86401":                         0,
+		"-1":                            0,
+		"1.5":                           0,
+		"soon":                          0,
+		"99999999999999999999":          0,
+		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second,
+		"Sun, 01 Mar 2026 11:59:30 GMT": 0,
+		"Mon, 02 Mar 2026 12:00:01 GMT": 0,
+	} {
+		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", header)
+			reply(http.StatusTooManyRequests, `{"code":1008}`)(w, r)
+		})
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Now: func() time.Time { return now }})
+		var waiting interface{ RetryAfter() time.Duration }
+		require.ErrorAs(t, c.Send(t.Context(), hello), &waiting)
+		assert.Equal(t, want, waiting.RetryAfter(), header)
+	}
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, test := range answers {
+		f.Add(test.status, test.body, "7")
+	}
+	f.Fuzz(func(t *testing.T, status int, body, retryAfter string) {
+		c, err := rongcloud.New(rongcloud.Config{
+			AppKey: appKey, AppSecret: appSecret, Region: "https://rc.example",
+			HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{
+					StatusCode: status,
+					Header:     http.Header{"Retry-After": {retryAfter}},
+					Body:       io.NopCloser(strings.NewReader(body)),
+					Request:    r,
+				}, nil
+			})},
+		})
+		require.NoError(t, err)
+		err = c.Send(t.Context(), hello)
+		if err == nil {
+			assert.Equal(t, 200, status)
+			assert.Contains(t, body, "200")
+			return
+		}
+		var answer *rongcloud.Error
+		require.ErrorAs(t, err, &answer)
+		assert.Equal(t, status, answer.HTTPStatus)
+		assert.LessOrEqual(t, len(answer.Message), 256)
+		assert.True(t, utf8.ValidString(answer.Message))
+		assert.False(t, answer.HTTPStatus == 200 && answer.Code == 200)
+		assert.GreaterOrEqual(t, answer.RetryAfter(), time.Duration(0))
+		assert.LessOrEqual(t, answer.RetryAfter(), 24*time.Hour)
+		assert.NotEmpty(t, answer.Error())
+	})
+}

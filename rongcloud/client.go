@@ -1,0 +1,246 @@
+package rongcloud
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sealtalk-go/misc"
+)
+
+var _ misc.Messenger = (*Client)(nil)
+
+// A Client sends messages for one app. It is safe for concurrent use. Make one
+// with [New].
+type Client struct {
+	appKey     string
+	sign       func(nonce, timestamp string) string // alone knows the secret
+	idempotent bool
+	timeout    time.Duration
+	http       *http.Client
+	now        func() time.Time
+	rand       io.Reader
+	hosts      *hosts
+}
+
+// Send hands m to RongCloud, and returns nil once it was taken. It leaves the
+// checks of [misc.Service.SendMessage] to its caller.
+//
+// Errors:
+//   - misc.ErrUnsupportedType for a type other than private and group;
+//   - an [*Error] for an answer that is no success;
+//   - misc.ErrUnreachable for a connection that could not be made, or was lost
+//     before the whole answer had come;
+//   - misc.ErrTimeout, with context.DeadlineExceeded, for a deadline, whether
+//     that of ctx or Config.Timeout;
+//   - context.Canceled when the caller gave up.
+//
+// After ErrTimeout, a lost connection, a 5xx or context.Canceled, nobody knows
+// whether the cloud took the message. With Idempotent the same is true of a
+// refusal: the cloud may have taken the first attempt and refused the second.
+func (c *Client) Send(ctx context.Context, m misc.Message) error {
+	path, form, err := publication(m)
+	if err != nil {
+		return err
+	}
+	switch err := ctx.Err(); {
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("rongcloud: not sent: %w: %w", misc.ErrTimeout, err)
+	case err != nil:
+		return fmt.Errorf("rongcloud: not sent: %w", err)
+	}
+	var random [24]byte
+	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
+		return fmt.Errorf("rongcloud: not sent: random numbers: %w", err)
+	}
+	requestID := fmt.Sprintf("%x", random[:16])
+	if c.idempotent {
+		form.Set("msgRandom", strconv.FormatUint(binary.BigEndian.Uint64(random[16:])>>1, 10))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	p := post{path: path, form: form.Encode(), requestID: requestID}
+	host, other := c.hosts.pick()
+	connected, err := c.post(ctx, host, p, other != "")
+	if !isHostFailure(err) {
+		return err
+	}
+	c.hosts.leave(host, c.now())
+	if other == "" || connected && !c.idempotent {
+		return err
+	}
+	_, err = c.post(ctx, other, p, false)
+	return err
+}
+
+// CloseIdleConnections closes the connections that no Send is using, those of
+// Config.HTTPClient if there is one.
+func (c *Client) CloseIdleConnections() {
+	c.http.CloseIdleConnections()
+}
+
+// publication returns the path and the form for m. Parameters that would only
+// restate a default are left out.
+func publication(m misc.Message) (path string, form url.Values, err error) {
+	form = url.Values{
+		"fromUserId": {m.From},
+		"objectName": {m.ObjectName},
+		"content":    {m.Content},
+	}
+	switch m.Type {
+	case misc.Private:
+		path = "/message/private/publish.json"
+		form.Set("toUserId", m.To)
+	case misc.Group:
+		path = "/message/group/publish.json"
+		form.Set("toGroupId", m.To)
+		if m.Mentioned {
+			form.Set("isMentioned", "1")
+		}
+	default:
+		return "", nil, fmt.Errorf("rongcloud: not sent: %w", misc.ErrUnsupportedType)
+	}
+	if m.PushContent != "" {
+		form.Set("pushContent", m.PushContent)
+	}
+	if m.IncludeSender {
+		form.Set("isIncludeSender", "1")
+	}
+	return path, form, nil
+}
+
+// isHostFailure reports whether err is a reason to go over to the other host.
+func isHostFailure(err error) bool {
+	var answer *Error
+	return errors.Is(err, misc.ErrUnreachable) || errors.Is(err, misc.ErrTimeout) ||
+		errors.As(err, &answer) && answer.HTTPStatus >= 500
+}
+
+// A post is what the attempts of one Send have in common.
+type post struct {
+	path, form, requestID string
+}
+
+// post makes one attempt. connected is false only if no connection was made,
+// so that nothing can have reached the host. If hasNext, the attempt leaves
+// time for another one.
+func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (connected bool, err error) {
+	var random [8]byte
+	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
+		return false, fmt.Errorf("rongcloud: not sent: random numbers: %w", err)
+	}
+	now := c.now()
+	nonce := strconv.FormatUint(binary.BigEndian.Uint64(random[:])>>5, 10) // at most 18 digits
+	timestamp := strconv.FormatInt(now.UnixMilli(), 10)
+	signature := c.sign(nonce, timestamp)
+
+	attempt, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var asked, got atomic.Bool
+	traced := httptrace.WithClientTrace(attempt, &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+	})
+	// A RoundTripper that knows nothing of httptrace never asks for a
+	// connection, and may have got through all the same.
+	mayBeConnected := func() bool { return got.Load() || !asked.Load() }
+	deadline, _ := ctx.Deadline()
+	share := time.Until(deadline)
+	if hasNext && c.idempotent {
+		share /= 2
+	} else if hasNext {
+		share /= 3
+	}
+	limit := time.AfterFunc(share, func() {
+		if c.idempotent || !mayBeConnected() {
+			cancel()
+		}
+	})
+	defer limit.Stop()
+
+	req, err := http.NewRequestWithContext(traced, http.MethodPost, host+p.path, strings.NewReader(p.form))
+	if err != nil {
+		return false, fmt.Errorf("rongcloud: not sent: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("App-Key", c.appKey)
+	req.Header.Set("Nonce", nonce)
+	req.Header.Set("Timestamp", timestamp)
+	req.Header.Set("Signature", signature)
+	req.Header.Set("X-Request-ID", p.requestID)
+
+	resp, err := c.http.Do(req)
+	if err == nil {
+		defer resp.Body.Close()
+		var body []byte
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		if err == nil || resp.StatusCode != http.StatusOK { // the status alone says that it failed
+			return true, readAnswer(resp, body, p.requestID, signature, now)
+		}
+	}
+	connected = mayBeConnected()
+	reason := misc.ErrUnreachable
+	var netErr net.Error
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return connected, fmt.Errorf("rongcloud: %w (request %s)", ctx.Err(), p.requestID)
+	case attempt.Err() != nil:
+		reason, err = misc.ErrTimeout, fmt.Errorf("%s: %w", host, context.DeadlineExceeded)
+	case errors.As(err, &netErr) && netErr.Timeout():
+		reason = misc.ErrTimeout
+	}
+	if strings.Contains(err.Error(), signature) {
+		err = errors.New("cause withheld, for it shows the signature")
+	}
+	return connected, fmt.Errorf("rongcloud: %w: %w (request %s)", reason, err, p.requestID)
+}
+
+// switchInterval is how long RongCloud asks to stay on a host.
+const switchInterval = 30 * time.Second
+
+// hosts knows which of the two hosts to send to.
+type hosts struct {
+	main, backup string // backup is "" if there is none
+
+	mu       sync.Mutex
+	inUse    string
+	switched time.Time
+}
+
+// pick returns the host in use and the other one, "" if there is none.
+func (h *hosts) pick() (host, other string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.inUse == h.main {
+		return h.main, h.backup
+	}
+	return h.backup, h.main
+}
+
+// leave goes over to the other host, unless there is none, somebody else has
+// already done so, or the last change is too recent.
+func (h *hosts) leave(host string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.backup == "" || h.inUse != host || now.Sub(h.switched) < switchInterval {
+		return
+	}
+	h.switched = now
+	if h.inUse == h.main {
+		h.inUse = h.backup
+	} else {
+		h.inUse = h.main
+	}
+}

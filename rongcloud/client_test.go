@@ -1,0 +1,414 @@
+package rongcloud_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+func TestEachMessageIsPostedWithExactlyTheseParameters(t *testing.T) {
+	t.Parallel()
+	const private, group = "POST /message/private/publish.json", "POST /message/group/publish.json"
+	tests := map[string]struct {
+		message misc.Message
+		path    string
+		form    url.Values
+	}{
+		"private text": {
+			hello, private,
+			url.Values{"fromUserId": {"alice"}, "toUserId": {"bob"}, "objectName": {"RC:TxtMsg"}, "content": {`{"content":"hello"}`}},
+		},
+		"text beyond ASCII, and what a form escapes": {
+			misc.Message{Type: misc.Private, From: "a+b", To: "c&d", ObjectName: "RC:TxtMsg", Content: `{"content":"你好 <&=%+;>"}`}, private,
+			url.Values{"fromUserId": {"a+b"}, "toUserId": {"c&d"}, "objectName": {"RC:TxtMsg"}, "content": {`{"content":"你好 <&=%+;>"}`}},
+		},
+		"push content of a custom type": {
+			misc.Message{Type: misc.Private, From: "alice", To: "bob", ObjectName: "My:Type", Content: "raw", PushContent: "news"}, private,
+			url.Values{"fromUserId": {"alice"}, "toUserId": {"bob"}, "objectName": {"My:Type"}, "content": {"raw"}, "pushContent": {"news"}},
+		},
+		"notice to the sender as well": {
+			misc.Notice("alice", misc.Private, "bob", misc.NoticeOpened), private,
+			url.Values{
+				"fromUserId": {"alice"}, "toUserId": {"bob"}, "objectName": {"ST:ConNtf"}, "isIncludeSender": {"1"},
+				"content": {`{"operatorUserId":"alice","operation":"openScreenNtf"}`},
+			},
+		},
+		"group": {
+			misc.Message{Type: misc.Group, From: "alice", To: "team", ObjectName: "RC:TxtMsg", Content: `{"content":"hi"}`}, group,
+			url.Values{"fromUserId": {"alice"}, "toGroupId": {"team"}, "objectName": {"RC:TxtMsg"}, "content": {`{"content":"hi"}`}},
+		},
+		"group with everything": {
+			misc.Message{
+				Type: misc.Group, From: "alice", To: "team", ObjectName: "RC:TxtMsg", Content: `{"content":"hi"}`,
+				PushContent: "push", Mentioned: true, IncludeSender: true,
+			}, group,
+			url.Values{
+				"fromUserId": {"alice"}, "toGroupId": {"team"}, "objectName": {"RC:TxtMsg"}, "content": {`{"content":"hi"}`},
+				"pushContent": {"push"}, "isMentioned": {"1"}, "isIncludeSender": {"1"},
+			},
+		},
+		"mentioned means nothing in private": {
+			misc.Message{Type: misc.Private, From: "alice", To: "bob", ObjectName: "RC:TxtMsg", Content: `{}`, Mentioned: true}, private,
+			url.Values{"fromUserId": {"alice"}, "toUserId": {"bob"}, "objectName": {"RC:TxtMsg"}, "content": {`{}`}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, nil)
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+			require.NoError(t, c.Send(t.Context(), test.message))
+			assert.Equal(t, []string{test.path}, h.paths)
+			assert.Equal(t, []url.Values{test.form}, h.forms)
+		})
+	}
+}
+
+func TestOtherConversationTypesSendNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	for _, unsupported := range []misc.ConversationType{0, 2, 4, 7, -1} {
+		m := hello
+		m.Type = unsupported
+		assert.ErrorIs(t, c.Send(t.Context(), m), misc.ErrUnsupportedType, "%d", unsupported)
+	}
+	assert.Zero(t, h.requests())
+}
+
+// The vector is RongCloud's own.
+func TestHeadersAndSignatureAreThoseRongCloudAsksFor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	c := newClient(t, rongcloud.Config{
+		Region: rongcloud.Region(h.URL),
+		Now:    newClock().Now,
+		Rand:   numbers([16]byte{0: 0xab, 15: 0xcd}, 0, 14314),
+	})
+	require.NoError(t, c.Send(t.Context(), hello))
+	for name, want := range map[string]string{
+		"App-Key":      appKey,
+		"Nonce":        "14314",
+		"Timestamp":    "1408710653000",
+		"Signature":    "30be0bbca9c9b2e27578701e9fda2358a814c88f",
+		"X-Request-Id": "ab0000000000000000000000000000cd",
+		"Content-Type": "application/x-www-form-urlencoded",
+	} {
+		assert.Equal(t, []string{want}, h.headers[0][name], name)
+	}
+}
+
+func TestNonceNeverExceeds18CharactersAndIsFresh(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	largest := newClient(t, rongcloud.Config{
+		Region: rongcloud.Region(h.URL),
+		Rand:   bytes.NewReader(bytes.Repeat([]byte{0xff}, 32)),
+	})
+	require.NoError(t, largest.Send(t.Context(), hello))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	for range 20 {
+		require.NoError(t, c.Send(t.Context(), hello))
+	}
+	nonces, ids := map[string]bool{}, map[string]bool{}
+	for _, header := range h.headers {
+		assert.Regexp(t, regexp.MustCompile(`^\d{1,18}$`), header.Get("Nonce"))
+		assert.LessOrEqual(t, len(header.Get("X-Request-Id")), 36)
+		nonces[header.Get("Nonce")], ids[header.Get("X-Request-Id")] = true, true
+	}
+	assert.Len(t, nonces, 21)
+	assert.Len(t, ids, 21)
+}
+
+func TestRunningOutOfRandomNumbersSendsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	for _, n := range []int{0, 23, 24, 31} {
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Rand: bytes.NewReader(make([]byte, n))})
+		err := c.Send(t.Context(), hello)
+		require.Error(t, err, "%d bytes", n)
+		assert.True(t, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), err)
+	}
+	assert.Zero(t, h.requests())
+}
+
+func TestAppsInOneProcessKeepTheirOwnKeys(t *testing.T) {
+	t.Parallel()
+	clouds := map[string]*misctest.Cloud{
+		"one": misctest.NewCloud("one", "secret1"),
+		"two": misctest.NewCloud("two", "secret2"),
+	}
+	mux := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { clouds[r.Header.Get("App-Key")].ServeHTTP(w, r) })
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	one := newClient(t, rongcloud.Config{AppKey: "one", AppSecret: "secret1", Region: rongcloud.Region(s.URL)})
+	two := newClient(t, rongcloud.Config{AppKey: "two", AppSecret: "secret2", Region: rongcloud.Region(s.URL)})
+	require.NoError(t, one.Send(t.Context(), hello))
+	require.NoError(t, two.Send(t.Context(), hello))
+	require.NoError(t, one.Send(t.Context(), hello))
+	assert.Len(t, clouds["one"].Delivered(), 2)
+	assert.Len(t, clouds["two"].Delivered(), 1)
+}
+
+func TestConcurrentSendsAreAllDeliveredOnce(t *testing.T) {
+	t.Parallel()
+	cloud := misctest.NewCloud(appKey, appSecret)
+	s := httptest.NewServer(cloud)
+	t.Cleanup(s.Close)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), Idempotent: true})
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			m := hello
+			m.To = fmt.Sprint(i)
+			assert.NoError(t, c.Send(t.Context(), m))
+		})
+	}
+	all.Wait()
+	targets := map[string]bool{}
+	for _, m := range cloud.Delivered() {
+		targets[m.To] = true
+	}
+	assert.Len(t, targets, 50)
+	assert.Len(t, cloud.Delivered(), 50)
+}
+
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"after success": nil,
+		"after refusal": reply(http.StatusBadRequest, `{"code":1002,"errorMessage":"`+strings.Repeat("x", 30<<10)+`"}`),
+		"after garbage": reply(http.StatusForbidden, strings.Repeat("x", 30<<10)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t, answer)
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+			for range 20 {
+				_ = c.Send(t.Context(), hello)
+			}
+			assert.Equal(t, 20, h.requests())
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			assert.Equal(t, 1, h.connections)
+		})
+	}
+}
+
+// RongCloud drops them after about 55 seconds; a message written meanwhile is lost.
+func TestIdleConnectionsAreDroppedBeforeRongCloudDoesSo(t *testing.T) {
+	t.Parallel()
+	idle := rongcloud.NewTransport(time.Second).IdleConnTimeout
+	assert.Positive(t, idle)
+	assert.Less(t, idle, 55*time.Second)
+}
+
+func TestCloseIdleConnectionsClosesThem(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	for range 3 {
+		require.NoError(t, c.Send(t.Context(), hello))
+		c.CloseIdleConnections()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	assert.Equal(t, 3, h.connections)
+}
+
+func TestCancelledContextSendsNothing(t *testing.T) {
+	t.Parallel()
+	main, backup := newHost(t, nil), newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL})
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := c.Send(cancelled, hello)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.NotErrorIs(t, err, misc.ErrTimeout)
+
+	expired, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	err = c.Send(expired, hello)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, misc.ErrTimeout)
+
+	assert.Zero(t, main.requests()+backup.requests())
+	require.NoError(t, c.Send(t.Context(), hello))
+	assert.Equal(t, 1, main.requests(), "no failover without an attempt")
+}
+
+func TestCancelledContextSendsNothingThroughATransportThatIgnoresIt(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			t.Error("sent")
+			return nil, errBroken
+		}),
+	}})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.Send(ctx, hello), context.Canceled)
+}
+
+func TestDeadlineIsATimeoutWhateverTheTransportReports(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, Timeout: 50 * time.Millisecond, HTTPClient: &http.Client{
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, errBroken
+		}),
+	}})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrTimeout)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.NotErrorIs(t, err, misc.ErrUnreachable)
+}
+
+type closeRecorder struct {
+	io.Reader
+	closed bool
+}
+
+func (r *closeRecorder) Close() error {
+	r.closed = true
+	return nil
+}
+
+func TestBodyOfEveryAnswerIsClosed(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{`{"code":200}`, `{"code":1002}`, strings.Repeat("x", 100<<10)} {
+		body := &closeRecorder{Reader: strings.NewReader(answer)}
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: &http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusOK, Body: body, Request: r}, nil
+			}),
+		}})
+		_ = c.Send(t.Context(), hello)
+		assert.True(t, body.closed)
+	}
+}
+
+func TestCallerWhoGivesUpCausesNoSecondAttemptAndNoFailover(t *testing.T) {
+	t.Parallel()
+	for _, idempotent := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		first := true
+		main := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			if first {
+				first = false
+				cancel()
+				hang(w, r)
+			}
+			reply(http.StatusOK, `{"code":200}`)(w, r)
+		})
+		backup := newHost(t, nil)
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Idempotent: idempotent})
+		err := c.Send(ctx, hello)
+		require.ErrorIs(t, err, context.Canceled)
+		for _, other := range []error{misc.ErrTimeout, misc.ErrUnreachable, misc.ErrRefused} {
+			assert.NotErrorIs(t, err, other)
+		}
+		require.NoError(t, c.Send(t.Context(), hello))
+		assert.Equal(t, 2, main.requests())
+		assert.Zero(t, backup.requests())
+	}
+}
+
+func TestTimeoutOfTheConfigEndsASend(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, hang)
+	for name, cfg := range map[string]rongcloud.Config{
+		"Timeout":            {Timeout: 50 * time.Millisecond},
+		"HTTPClient.Timeout": {HTTPClient: &http.Client{Timeout: 50 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Region = rongcloud.Region(h.URL)
+			err := newClient(t, cfg).Send(t.Context(), hello)
+			require.ErrorIs(t, err, misc.ErrTimeout)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		})
+	}
+}
+
+func TestSendAllowsTenSecondsUnlessToldOtherwise(t *testing.T) {
+	t.Parallel()
+	var deadline time.Time
+	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		deadline, _ = r.Context().Deadline()
+		return nil, errBroken
+	})}
+	for want, timeout := range map[time.Duration]time.Duration{10 * time.Second: 0, time.Hour: time.Hour} {
+		c := newClient(t, rongcloud.Config{Region: "https://rc.example", HTTPClient: client, Timeout: timeout})
+		before := time.Now()
+		require.ErrorIs(t, c.Send(t.Context(), hello), errBroken)
+		assert.WithinRange(t, deadline, before.Add(want), time.Now().Add(want))
+	}
+}
+
+func TestSuppliedClientIsUsedAndLeftAsItWas(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	used := 0
+	supplied := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		used++
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), HTTPClient: supplied})
+	require.NoError(t, c.Send(t.Context(), hello))
+	assert.Equal(t, 1, used)
+	assert.Nil(t, supplied.CheckRedirect)
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		target := newHost(t, nil)
+		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, target.URL+r.URL.Path, status)
+		})
+		for name, supplied := range map[string]*http.Client{
+			"own client":      nil,
+			"supplied client": {CheckRedirect: func(*http.Request, []*http.Request) error { return nil }},
+		} {
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), HTTPClient: supplied})
+			err := c.Send(t.Context(), hello)
+			require.ErrorIs(t, err, misc.ErrRefused, name)
+			var answer *rongcloud.Error
+			require.ErrorAs(t, err, &answer)
+			assert.Equal(t, status, answer.HTTPStatus)
+		}
+		assert.Zero(t, target.requests(), "%d", status)
+	}
+}
+
+func TestClientKeepsTheRulesOfAMessenger(t *testing.T) {
+	t.Parallel()
+	for name, idempotent := range map[string]bool{"without key": false, "with key": true} {
+		t.Run(name, func(t *testing.T) {
+			misctest.TestMessenger(t, func(t *testing.T) (misc.Messenger, func() []misc.Message) {
+				cloud := misctest.NewCloud(appKey, appSecret)
+				s := httptest.NewServer(cloud)
+				t.Cleanup(s.Close)
+				return newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), Idempotent: idempotent}), cloud.Delivered
+			})
+		})
+	}
+}

@@ -1,0 +1,61 @@
+package rongcloud_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"time"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+func ExampleNew() {
+	client, err := rongcloud.New(rongcloud.Config{
+		AppKey:    "your-app-key",
+		AppSecret: "your-app-secret", // from the environment, say
+		Region:    rongcloud.Singapore,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = misc.Config{Messenger: client} // and the other three, for misc.New
+}
+
+// A private cloud, here played by misctest.Cloud, has hosts of its own.
+func ExampleClient_Send() {
+	cloud := misctest.NewCloud("app-key", "app-secret")
+	server := httptest.NewServer(cloud)
+	defer server.Close()
+
+	client, err := rongcloud.New(rongcloud.Config{
+		AppKey:    "app-key",
+		AppSecret: "app-secret",
+		Region:    rongcloud.Region(server.URL),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer client.CloseIdleConnections()
+
+	err = client.Send(context.Background(), misc.Message{
+		Type:       misc.Private,
+		From:       "alice",
+		To:         "bob",
+		ObjectName: "RC:TxtMsg",
+		Content:    `{"content":"hello"}`,
+	})
+	var waiting interface{ RetryAfter() time.Duration }
+	switch {
+	case errors.Is(err, misc.ErrRateLimited) && errors.As(err, &waiting):
+		fmt.Println("again in", waiting.RetryAfter())
+	case err != nil:
+		fmt.Println(err)
+	}
+	fmt.Println(cloud.Delivered()[0].Content)
+	// Output: {"content":"hello"}
+}

@@ -1,0 +1,364 @@
+package rongcloud_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+// A message that may have reached the cloud must not be sent again, and a host
+// that failed must not be used for the next one.
+func TestFailingHostIsLeftAndTheMessageSentAgainOnlyIfThatIsSafe(t *testing.T) {
+	t.Parallel()
+	const deadline = 300 * time.Millisecond
+	tests := map[string]struct {
+		answer     http.HandlerFunc // nil: the connection is refused
+		timeout    time.Duration    // of the first Send; 0 for none
+		idempotent bool
+		err        error
+		main       int // messages that the main host saw
+		failover   bool
+	}{
+		"connection refused":            {failover: true},
+		"connection refused, with key":  {idempotent: true, failover: true},
+		"500":                           {answer: reply(500, `{"code":1000}`), err: misc.ErrRefused, main: 1, failover: true},
+		"503 garbage":                   {answer: reply(503, `no`), err: misc.ErrRefused, main: 1, failover: true},
+		"504":                           {answer: reply(504, `{"code":1050}`), err: misc.ErrTimeout, main: 1, failover: true},
+		"internal time-out in a 200":    {answer: reply(200, `{"code":1050}`), err: misc.ErrTimeout, main: 1, failover: true},
+		"500, with key":                 {answer: reply(500, `{"code":1000}`), idempotent: true, main: 1, failover: true},
+		"504, with key":                 {answer: reply(504, `{"code":1050}`), idempotent: true, main: 1, failover: true},
+		"connection lost":               {answer: drop, err: misc.ErrUnreachable, main: 1, failover: true},
+		"connection lost, with key":     {answer: drop, idempotent: true, main: 1, failover: true},
+		"answer broken off":             {answer: breakOff, err: misc.ErrUnreachable, main: 1, failover: true},
+		"answer broken off, with key":   {answer: breakOff, idempotent: true, main: 1, failover: true},
+		"no answer":                     {answer: hang, timeout: deadline, err: misc.ErrTimeout, main: 1, failover: true},
+		"no end of the answer":          {answer: hangAmid, timeout: deadline, err: misc.ErrTimeout, main: 1, failover: true},
+		"no answer, with key":           {answer: hang, timeout: 2 * time.Second, idempotent: true, main: 1, failover: true},
+		"no end of answer, with key":    {answer: hangAmid, timeout: 2 * time.Second, idempotent: true, main: 1, failover: true},
+		"refused":                       {answer: reply(400, `{"code":1002}`), err: misc.ErrRefused, main: 1},
+		"refused, with key":             {answer: reply(400, `{"code":1002}`), idempotent: true, err: misc.ErrRefused, main: 1},
+		"bad signature":                 {answer: reply(401, `{"code":1004}`), idempotent: true, err: misc.ErrRefused, main: 1},
+		"rate limit, with key":          {answer: reply(429, `{"code":1008}`), idempotent: true, err: misc.ErrRateLimited, main: 1},
+		"garbage in a 200, with key":    {answer: reply(200, `<html>`), idempotent: true, err: misc.ErrRefused, main: 1},
+		"highest status that is no 5xx": {answer: reply(499, `{}`), idempotent: true, err: misc.ErrRefused, main: 1},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			failing := true
+			var main *host
+			base := ""
+			if test.answer == nil {
+				base = refusedURL(t)
+			} else {
+				main = newHost(t, func(w http.ResponseWriter, r *http.Request) {
+					if failing {
+						failing = false
+						test.answer(w, r)
+						return
+					}
+					reply(http.StatusOK, `{"code":200}`)(w, r)
+				})
+				base = main.URL
+			}
+			backup := newHost(t, nil)
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(base), Backup: backup.URL, Idempotent: test.idempotent})
+			ctx := t.Context()
+			if test.timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, test.timeout)
+				defer cancel()
+			}
+			err := c.Send(ctx, hello)
+			sentAgain := 0
+			if test.err != nil {
+				require.ErrorIs(t, err, test.err)
+				assert.Zero(t, backup.requests(), "sent again")
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, 1, backup.requests())
+				sentAgain = 1
+			}
+			if main != nil {
+				require.Equal(t, test.main, main.requests())
+			}
+
+			require.NoError(t, c.Send(t.Context(), hello), "the message after the failure")
+			if test.failover {
+				assert.Equal(t, sentAgain+1, backup.requests())
+			} else {
+				assert.Zero(t, backup.requests())
+				assert.Equal(t, test.main+1, main.requests())
+			}
+			if test.idempotent && sentAgain == 1 && main != nil {
+				first, second := main.forms[0], backup.forms[0]
+				assert.NotEmpty(t, first.Get("msgRandom"))
+				assert.Equal(t, first, second, "the second attempt must be the same message")
+				assert.NotEqual(t, first.Get("msgRandom"), backup.forms[1].Get("msgRandom"), "the next message is another")
+				assert.NotEqual(t, main.headers[0].Get("Nonce"), backup.headers[0].Get("Nonce"))
+				assert.Equal(t, main.headers[0].Get("X-Request-Id"), backup.headers[0].Get("X-Request-Id"))
+			}
+		})
+	}
+}
+
+func TestHostThatNeverConnectsLeavesTimeForTheBackup(t *testing.T) {
+	t.Parallel()
+	for name, idempotent := range map[string]bool{"without key": false, "with key": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const hole = "http://192.0.2.1:80"
+			backup := newHost(t, nil)
+			c := newClient(t, rongcloud.Config{
+				Region: hole, Backup: backup.URL, HTTPClient: blackHole(t, hole), Timeout: 2 * time.Second, Idempotent: idempotent,
+			})
+			require.NoError(t, c.Send(t.Context(), hello))
+			require.NoError(t, c.Send(t.Context(), hello))
+			assert.Equal(t, 2, backup.requests())
+		})
+	}
+}
+
+// A third of the time is for connecting only: a host that is slow to answer
+// may take all of it.
+func TestSlowAnswerIsWaitedForUntilTheDeadline(t *testing.T) {
+	t.Parallel()
+	for name, connect := range map[string]func(*httptrace.ClientTrace){
+		"connected": func(trace *httptrace.ClientTrace) {
+			trace.GetConn("")
+			trace.GotConn(httptrace.GotConnInfo{})
+		},
+		"perhaps connected": func(*httptrace.ClientTrace) {},
+	} {
+		var ended error
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			connect(httptrace.ContextClientTrace(r.Context()))
+			<-r.Context().Done()
+			ended = r.Context().Err()
+			return nil, ended
+		})}
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: client, Timeout: 300 * time.Millisecond})
+		require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrTimeout, name)
+		assert.Equal(t, context.DeadlineExceeded, ended, "%s: ended before the deadline", name)
+	}
+}
+
+func TestHostThatNeverConnectsWithoutBackupIsATimeout(t *testing.T) {
+	t.Parallel()
+	const hole = "http://192.0.2.1:80"
+	c := newClient(t, rongcloud.Config{Region: hole, HTTPClient: blackHole(t, hole), Timeout: 50 * time.Millisecond})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrTimeout)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestFailedHandshakeCountsAsNeverConnected(t *testing.T) {
+	t.Parallel()
+	untrusted := httptest.NewUnstartedServer(nil)
+	untrusted.Config.ErrorLog = discardLog()
+	untrusted.StartTLS()
+	t.Cleanup(untrusted.Close)
+	backup := newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(untrusted.URL), Backup: backup.URL})
+	require.NoError(t, c.Send(t.Context(), hello))
+	assert.Equal(t, 1, backup.requests())
+	c = newClient(t, rongcloud.Config{Region: rongcloud.Region(untrusted.URL)})
+	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable)
+}
+
+func TestUnreachableCloudIsTriedOnceOnEachHost(t *testing.T) {
+	t.Parallel()
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(refusedURL(t)), Backup: refusedURL(t)})
+	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable)
+
+	c = newClient(t, rongcloud.Config{Region: rongcloud.Region(refusedURL(t))})
+	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable, "no backup")
+
+	main, backup := newHost(t, reply(500, ``)), newHost(t, reply(502, ``))
+	c = newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Idempotent: true})
+	var answer *rongcloud.Error
+	require.ErrorAs(t, c.Send(t.Context(), hello), &answer)
+	assert.Equal(t, 502, answer.HTTPStatus)
+	assert.Equal(t, []int{1, 1}, []int{main.requests(), backup.requests()})
+}
+
+// A RoundTripper without httptrace does not say whether it had a connection.
+func TestTransportThatHidesItsConnectionsIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	attempts := 0
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			attempts++
+			return nil, errBroken
+		}),
+	}})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrUnreachable)
+	require.ErrorIs(t, err, errBroken)
+	assert.Equal(t, 1, attempts)
+}
+
+func TestHostsAreChangedOnlyOnceIn30Seconds(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	main, backup := newHost(t, reply(500, ``)), newHost(t, reply(500, ``))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
+	for i, step := range []struct {
+		advance      time.Duration
+		main, backup int
+	}{
+		{0, 1, 0}, // changes to the backup
+		{0, 1, 1},
+		{29 * time.Second, 1, 2},
+		{999 * time.Millisecond, 1, 3},
+		{time.Millisecond, 1, 4}, // changes back
+		{29 * time.Second, 2, 4},
+		{time.Second, 3, 4}, // changes to the backup
+		{0, 3, 5},
+	} {
+		clock.advance(step.advance)
+		require.Error(t, c.Send(t.Context(), hello))
+		require.Equal(t, []int{step.main, step.backup}, []int{main.requests(), backup.requests()}, "step %d", i)
+	}
+}
+
+func TestBackupStaysInUseWhileItWorks(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	main, backup := newHost(t, reply(500, ``)), newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
+	require.Error(t, c.Send(t.Context(), hello))
+	for range 3 {
+		clock.advance(time.Hour)
+		require.NoError(t, c.Send(t.Context(), hello))
+	}
+	assert.Equal(t, []int{1, 3}, []int{main.requests(), backup.requests()})
+}
+
+func TestSecondAttemptWithin30SecondsLeavesTheHostInUse(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	main := newHost(t, nil)
+	main.Config.Handler = failOnce(main.Config.Handler)
+	backup := httptest.NewServer(reply(http.StatusOK, `{"code":200}`))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
+	require.Error(t, c.Send(t.Context(), hello)) // changes to the backup
+	backup.Close()                               // which now refuses connections
+	c.CloseIdleConnections()
+	for range 2 {
+		require.NoError(t, c.Send(t.Context(), hello), "still tried on the other host")
+	}
+	assert.Equal(t, 2, main.requests())
+
+	// The main host fails the second attempt, and is not in use: no change.
+	main.Close()
+	c.CloseIdleConnections()
+	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable)
+}
+
+// failOnce answers 500 to the first request, without handing it on.
+func failOnce(next http.Handler) http.Handler {
+	var once sync.Once
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		failed := false
+		once.Do(func() {
+			failed = true
+			w.WriteHeader(http.StatusInternalServerError)
+		})
+		if !failed {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// The clock lets hosts be changed at any time, and an even number of changes
+// would end at the main host again.
+func TestFailuresOfOneHostAtOnceChangeHostsOnce(t *testing.T) {
+	t.Parallel()
+	const senders = 8
+	clock := newClock()
+	var arrived sync.WaitGroup
+	arrived.Add(senders)
+	main := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
+		arrived.Done()
+		arrived.Wait()
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	backup := newHost(t, nil)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: func() time.Time {
+		clock.advance(time.Minute)
+		return clock.Now()
+	}})
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() { assert.Error(t, c.Send(t.Context(), hello)) })
+	}
+	all.Wait()
+	require.NoError(t, c.Send(t.Context(), hello))
+	assert.Equal(t, []int{senders, 1}, []int{main.requests(), backup.requests()})
+}
+
+func TestOnlyHostIsUsedAgainAfterAFailure(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	h.Config.Handler = failOnce(h.Config.Handler)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	require.Error(t, c.Send(t.Context(), hello))
+	require.NoError(t, c.Send(t.Context(), hello))
+}
+
+func TestNamedRegionsHaveTheirHosts(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[rongcloud.Region][2]string{
+		rongcloud.Beijing:       {"api.rong-api.com", "api-b.rong-api.com"},
+		rongcloud.Singapore:     {"api.sg-light-api.com", "api-b.sg-light-api.com"},
+		rongcloud.SingaporeB:    {"api.sg-b-light-api.com", "api-b.sg-b-light-api.com"},
+		rongcloud.NorthAmerica:  {"api.us-light-api.com", "api-b.us-light-api.com"},
+		rongcloud.SaudiArabia:   {"api.sau-light-api.com", "api-b.sau-light-api.com"},
+		rongcloud.Beijing + "/": {"api.rong-api.com", "api-b.rong-api.com"},
+	} {
+		main, backup := newHost(t, reply(500, ``)), newHost(t, nil)
+		var asked []string
+		c := newClient(t, rongcloud.Config{Region: region, HTTPClient: &http.Client{
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked = append(asked, r.URL.String())
+				r = r.Clone(r.Context())
+				r.URL.Scheme = "http"
+				r.URL.Host = main.Listener.Addr().String()
+				if len(asked) > 1 {
+					r.URL.Host = backup.Listener.Addr().String()
+				}
+				return http.DefaultTransport.RoundTrip(r)
+			}),
+		}})
+		require.Error(t, c.Send(t.Context(), hello))
+		require.NoError(t, c.Send(t.Context(), hello))
+		assert.Equal(t, []string{
+			"https://" + want[0] + "/message/private/publish.json",
+			"https://" + want[1] + "/message/private/publish.json",
+		}, asked)
+	}
+}
+
+func TestPrivateCloudMayLiveUnderAPath(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, nil)
+	for _, cfg := range []rongcloud.Config{
+		{Region: rongcloud.Region(h.URL + "/im/api//")},
+		{Region: rongcloud.Region(refusedURL(t)), Backup: h.URL + "/im/api//"},
+	} {
+		require.NoError(t, newClient(t, cfg).Send(t.Context(), hello))
+	}
+	const path = "POST /im/api/message/private/publish.json"
+	assert.Equal(t, []string{path, path}, h.paths)
+}
