@@ -63,7 +63,8 @@ type Relations interface {
 // cloud has taken the message, and never delivers one twice. It wraps the
 // sentinel below that fits, if one does; an error with a method
 // RetryAfter() time.Duration says when to try again. A context that is already
-// cancelled sends nothing.
+// cancelled is an error, and so is a Type other than Private and Group
+// (ErrUnsupportedType); neither sends anything.
 type Messenger interface {
 	Send(ctx context.Context, m Message) error
 }

@@ -11,13 +11,14 @@ import (
 // A setting that SetScreenCapture has acknowledged is what every later
 // ScreenCapture returns, through any instance over the same data. Setting the
 // same value again is no error. A cancelled context stops either method with
-// an error, and a set that returns one may be repeated.
+// an error, and a set that returns one may be repeated. An id that the store
+// cannot translate, such as those of the zero Conversation, is ErrInvalidID.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c; NoticeOff for one never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
 
-	// SetScreenCapture replaces the setting of c in one atomic step. An id
-	// that the store cannot translate is ErrInvalidID.
+	// SetScreenCapture replaces the setting of c in one atomic step. A status
+	// other than NoticeOff and NoticeOn is ErrInvalidNoticeStatus.
 	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
 }
 
@@ -48,8 +49,7 @@ func (m *MemoryStore) ScreenCapture(ctx context.Context, c Conversation) (Notice
 	return NoticeOff, nil
 }
 
-// SetScreenCapture implements [ScreenCaptureStore]. A status that is neither
-// NoticeOff nor NoticeOn is ErrInvalidNoticeStatus.
+// SetScreenCapture implements [ScreenCaptureStore].
 func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error {
 	if err := ctx.Err(); err != nil {
 		return err

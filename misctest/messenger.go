@@ -1,0 +1,191 @@
+package misctest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+)
+
+// TestMessenger tests a messenger. delivered returns all messages that the
+// chat cloud behind m took so far, in any order, and is not called while one
+// is being sent. For each call of newMessenger it begins with none.
+func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message)) {
+	rule := func(name string, check func(t *testing.T, m messenger)) {
+		t.Run(name, func(t *testing.T) {
+			m, delivered := newMessenger(t)
+			check(t, messenger{m, delivered})
+		})
+	}
+
+	rule("a private message arrives whole", func(t *testing.T, m messenger) {
+		m.wantArrive(t,
+			misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`},
+			misc.Message{Type: misc.Private, From: ID(2), To: ID(1), ObjectName: "App:Wave", Content: "hello", PushContent: "Hello!"},
+			misc.Notice(ID(1), misc.Private, ID(2), misc.NoticeOpened),
+		)
+	})
+
+	rule("a group message arrives whole", func(t *testing.T, m messenger) {
+		mention := `{"content":"@all","mentionedInfo":{"type":1}}`
+		m.wantArrive(t,
+			misc.Message{Type: misc.Group, From: ID(1), To: ID(1), ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`},
+			misc.Message{Type: misc.Group, From: ID(2), To: ID(1), ObjectName: "App:Wave", Content: "hello", PushContent: "Hello!"},
+			misc.Message{Type: misc.Group, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: mention, Mentioned: true},
+			misc.Message{Type: misc.Group, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: mention, Mentioned: true, IncludeSender: true},
+			misc.Notice(ID(1), misc.Group, ID(2), misc.NoticeClosed),
+		)
+	})
+
+	rule("text arrives as it was written", func(t *testing.T, m messenger) {
+		for _, text := range []string{
+			`"quotes" and 'quotes'`, "lines\nand\r\nlines\tand tabs", "a=1&b=2;c#d?e", "1+1=2", "100 % %zz", "%41%2B",
+			`back\slash \n \u0041 /`, "<b>&amp;</b>", "漢字 é 🎉 👩‍👩‍👧 \u2028", "  spaces around  ", "[]", "null",
+		} {
+			m.wantArrive(t, misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: text, PushContent: text})
+		}
+	})
+
+	rule("the longest message arrives whole", func(t *testing.T, m messenger) {
+		m.wantArrive(t, misc.Message{
+			Type:       misc.Group,
+			From:       ID(4294967295),
+			To:         ID(1),
+			ObjectName: "App:" + strings.Repeat("x", misc.MaxObjectName-len("App:")),
+			Content:    strings.Repeat("é%+", misc.MaxContent/len("é%+")),
+		})
+	})
+
+	rule("a message sent again arrives again", func(t *testing.T, m messenger) {
+		again := misc.Notice(ID(1), misc.Private, ID(2), misc.NoticeScreenshot)
+		m.wantArrive(t, again)
+		m.wantArrive(t, again)
+	})
+
+	rule("messages sent at the same time arrive once each", func(t *testing.T, m messenger) {
+		const each = 4
+		message := func(i, k uint32) misc.Message {
+			return misc.Message{Type: misc.Private, From: ID(10 + i), To: ID(50 + i), ObjectName: "App:Note", Content: fmt.Sprint("note ", i, " ", k)}
+		}
+		together(func(i uint32) {
+			for k := range uint32(each) {
+				m.send(t, message(i, k))
+			}
+		})
+		var want []misc.Message
+		for i := range uint32(workers) {
+			for k := range uint32(each) {
+				want = append(want, message(i, k))
+			}
+		}
+		m.wantDelivered(t, want)
+	})
+
+	rule("an unsupported conversation type is an error and sends nothing", func(t *testing.T, m messenger) {
+		for _, unsupported := range []misc.ConversationType{-1, 0, 2, 4, 5, 6, 10} {
+			message := misc.Message{Type: unsupported, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"}
+			if err := m.Send(t.Context(), message); !errors.Is(err, misc.ErrUnsupportedType) {
+				t.Errorf("Send for the conversation type %d: %v; want misc.ErrUnsupportedType", unsupported, err)
+			}
+		}
+		m.wantDelivered(t, nil)
+	})
+
+	rule("a cancelled send is an error and sends nothing", func(t *testing.T, m messenger) {
+		for _, conversationType := range []misc.ConversationType{misc.Private, misc.Group} {
+			message := misc.Message{Type: conversationType, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"}
+			if err := m.Send(cancelled(t), message); err == nil {
+				t.Error("Send returned no error under a cancelled context")
+			}
+		}
+		m.wantDelivered(t, nil)
+	})
+}
+
+type messenger struct {
+	misc.Messenger
+	delivered func() []misc.Message
+}
+
+func (m messenger) send(t *testing.T, message misc.Message) {
+	t.Helper()
+	if err := m.Send(t.Context(), message); err != nil {
+		t.Errorf("Send(%.300q): %v", fmt.Sprint(message), err)
+	}
+}
+
+// wantArrive sends the messages, and wants them to be all that is delivered
+// meanwhile.
+func (m messenger) wantArrive(t *testing.T, messages ...misc.Message) {
+	t.Helper()
+	want := m.delivered()
+	for _, message := range messages {
+		m.send(t, message)
+		want = append(slices.Clip(want), message)
+		m.wantDelivered(t, want)
+	}
+}
+
+// wantDelivered compares what was delivered since the beginning, in any order.
+func (m messenger) wantDelivered(t *testing.T, want []misc.Message) {
+	t.Helper()
+	surplus := make(map[misc.Message]int)
+	for _, message := range m.delivered() {
+		surplus[message]++
+	}
+	for _, message := range want {
+		surplus[message]--
+	}
+	for message, n := range surplus {
+		if n != 0 {
+			t.Errorf("delivered %+d times, compared with what was sent: %.300q", n, fmt.Sprintf("%+v", message))
+		}
+	}
+}
+
+var _ misc.Messenger = (*Messenger)(nil)
+
+// Messenger is a fake misc.Messenger that records what it is sent. The zero
+// value is ready to use.
+type Messenger struct {
+	mu        sync.Mutex
+	delivered []misc.Message
+	err       error
+}
+
+// Send implements misc.Messenger. A type that is neither Private nor Group is
+// misc.ErrUnsupportedType.
+func (m *Messenger) Send(ctx context.Context, message misc.Message) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if message.Type != misc.Private && message.Type != misc.Group {
+		return misc.ErrUnsupportedType
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err != nil {
+		return m.err
+	}
+	m.delivered = append(m.delivered, message)
+	return nil
+}
+
+// Fail makes every later Send return err and record nothing; nil ends that.
+func (m *Messenger) Fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
+// Delivered returns the messages sent so far, the first one first.
+func (m *Messenger) Delivered() []misc.Message {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.delivered)
+}

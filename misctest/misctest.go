@@ -1,0 +1,63 @@
+// Package misctest tests implementations of the interfaces of package misc,
+// and stands in for them in the tests of a host.
+//
+// The suites [TestScreenCaptureStore], [TestRelations], [TestVersionSource]
+// and [TestMessenger] are called from a test of the implementation, with a
+// function that makes one. Each rule of the interface is a subtest whose name
+// says the rule. A subtest calls that function once; what the calls return may
+// share its data, such as one database. The suites measure no time: an
+// implementation that blocks is stopped by the test's own timeout. Run them
+// with the race detector.
+//
+// [Relations] and [Messenger] are fakes; misc.NewMemoryStore and
+// misc.NewStaticVersions serve for the other two interfaces. [Cloud] stands in
+// for RongCloud itself.
+package misctest
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/sealtalk-go/misc/n3d"
+)
+
+// Key is the n3d key of every id in the suites. An implementation that decodes
+// ids needs a codec with this key; to any other they are opaque strings.
+const Key = "11EdDIaqpcim"
+
+// ID returns the public id of n under [Key]. It panics where n has none, as 0.
+func ID(n uint32) string { return must(codec.Encode(n)) }
+
+var codec = must(n3d.New(Key))
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// workers is how many goroutines ask at once where a rule is about concurrency.
+const workers = 16
+
+// together calls f with 0 to workers-1, all at once, and waits for them.
+func together(f func(i uint32)) {
+	var ready, done sync.WaitGroup
+	ready.Add(workers)
+	for i := range uint32(workers) {
+		done.Go(func() {
+			ready.Done()
+			ready.Wait()
+			f(i)
+		})
+	}
+	done.Wait()
+}
+
+// cancelled returns a context that is cancelled already.
+func cancelled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}

@@ -1,0 +1,208 @@
+package misctest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+)
+
+// A World is who is related to whom, in public ids. Nobody else is.
+type World struct {
+	Friends [][2]string         // each pair once; either counts the other among their friends
+	Groups  map[string][]string // the members of each group
+}
+
+// TestRelations tests an implementation over the data in w, which
+// newRelations puts there before it returns. No two rules use the same user or
+// group, so that the data of all calls may be one database; it should hold
+// nothing else about ID(1) to ID(5000).
+func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations) {
+	rule := func(name string, w world, check func(t *testing.T, r relations)) {
+		t.Run(name, func(t *testing.T) { check(t, relations{newRelations(t, w.public())}) })
+	}
+
+	// By number 2 is below 10, and as strings ID(10) is below ID(2); 4 and 5
+	// come in the same order either way.
+	rule("friends are friends in both directions", world{
+		friends: [][2]uint32{{2, 10}, {5, 4}},
+	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 2, 10, true)
+		r.wantFriends(t, 10, 2, true)
+		r.wantFriends(t, 4, 5, true)
+		r.wantFriends(t, 5, 4, true)
+	})
+
+	rule("strangers are no friends", world{
+		friends: [][2]uint32{{101, 102}, {102, 103}, {104, 105}},
+		groups:  map[uint32][]uint32{106: {101, 104}},
+	}, func(t *testing.T, r relations) {
+		for _, stranger := range []uint32{103, 104, 105} {
+			r.wantFriends(t, 101, stranger, false)
+			r.wantFriends(t, stranger, 101, false)
+		}
+	})
+
+	rule("nobody is a friend of themselves", world{
+		friends: [][2]uint32{{201, 202}},
+	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 201, 201, false)
+	})
+
+	rule("a member is in the group", world{
+		groups: map[uint32][]uint32{301: {302, 303}, 304: {302}},
+	}, func(t *testing.T, r relations) {
+		r.wantMember(t, 301, 302, true)
+		r.wantMember(t, 301, 303, true)
+		r.wantMember(t, 304, 302, true)
+	})
+
+	rule("a stranger is not in the group", world{
+		friends: [][2]uint32{{402, 404}},
+		groups:  map[uint32][]uint32{401: {402}, 403: {402, 405}, 406: {}},
+	}, func(t *testing.T, r relations) {
+		r.wantMember(t, 401, 404, false)
+		r.wantMember(t, 401, 405, false)
+		r.wantMember(t, 406, 402, false)
+	})
+
+	rule("a group is not the user with its number", world{
+		friends: [][2]uint32{{7, 11}},
+		groups:  map[uint32][]uint32{7: {12}, 11: {13}, 12: {14}},
+	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 7, 12, false)
+		r.wantFriends(t, 12, 7, false)
+		r.wantMember(t, 7, 7, false)
+		r.wantMember(t, 7, 11, false)
+		r.wantMember(t, 11, 7, false)
+		r.wantMember(t, 12, 7, false)
+	})
+
+	// A database may compare strings without regard to case.
+	rule("ids that differ in case alone are different", world{
+		friends: [][2]uint32{{109, 173}},
+		groups:  map[uint32][]uint32{288: {309}},
+	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 109+caseTwin, 173, false)
+		r.wantFriends(t, 109, 173+caseTwin, false)
+		r.wantMember(t, 288+caseTwin, 309, false)
+		r.wantMember(t, 288, 309+caseTwin, false)
+	})
+
+	rule("an unknown id is related to nobody and no error", world{
+		friends: [][2]uint32{{501, 502}},
+		groups:  map[uint32][]uint32{503: {501}},
+	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 501, 504, false)
+		r.wantFriends(t, 504, 501, false)
+		r.wantFriends(t, 504, 505, false)
+		r.wantMember(t, 503, 504, false)
+		r.wantMember(t, 506, 501, false)
+		r.wantMember(t, 506, 504, false)
+	})
+
+	rule("questions at the same time get their own answers", world{
+		friends: [][2]uint32{{601, 602}},
+		groups:  map[uint32][]uint32{603: {601}},
+	}, func(t *testing.T, r relations) {
+		together(func(i uint32) {
+			for range 4 {
+				r.wantFriends(t, 601, 602+i%2*2, i%2 == 0)
+				r.wantMember(t, 603, 601+i%2, i%2 == 0)
+			}
+		})
+	})
+
+	rule("a cancelled question about friends is an error", world{
+		friends: [][2]uint32{{701, 702}},
+	}, func(t *testing.T, r relations) {
+		for _, other := range []uint32{702, 703} {
+			if got, err := r.AreFriends(cancelled(t), ID(701), ID(other)); err == nil {
+				t.Errorf("AreFriends = %v under a cancelled context, without an error", got)
+			}
+		}
+	})
+
+	rule("a cancelled question about members is an error", world{
+		groups: map[uint32][]uint32{801: {802}},
+	}, func(t *testing.T, r relations) {
+		for _, user := range []uint32{802, 803} {
+			if got, err := r.IsGroupMember(cancelled(t), ID(801), ID(user)); err == nil {
+				t.Errorf("IsGroupMember = %v under a cancelled context, without an error", got)
+			}
+		}
+	})
+}
+
+// world is a World in numbers.
+type world struct {
+	friends [][2]uint32
+	groups  map[uint32][]uint32
+}
+
+func (w world) public() World {
+	p := World{Groups: make(map[string][]string)}
+	for _, f := range w.friends {
+		p.Friends = append(p.Friends, [2]string{ID(f[0]), ID(f[1])})
+	}
+	for g, members := range w.groups {
+		p.Groups[ID(g)] = []string{}
+		for _, m := range members {
+			p.Groups[ID(g)] = append(p.Groups[ID(g)], ID(m))
+		}
+	}
+	return p
+}
+
+type relations struct{ misc.Relations }
+
+func (r relations) wantFriends(t *testing.T, user, other uint32, want bool) {
+	t.Helper()
+	if got, err := r.AreFriends(t.Context(), ID(user), ID(other)); err != nil || got != want {
+		t.Errorf("AreFriends(ID(%d), ID(%d)) = %v, %v; want %v", user, other, got, err, want)
+	}
+}
+
+func (r relations) wantMember(t *testing.T, group, user uint32, want bool) {
+	t.Helper()
+	if got, err := r.IsGroupMember(t.Context(), ID(group), ID(user)); err != nil || got != want {
+		t.Errorf("IsGroupMember(ID(%d), ID(%d)) = %v, %v; want %v", group, user, got, err, want)
+	}
+}
+
+var _ misc.Relations = (*Relations)(nil)
+
+// Relations is a fake misc.Relations. It takes every id. Make one with
+// [NewRelations].
+type Relations struct {
+	friends [][2]string
+	groups  map[string][]string
+}
+
+// NewRelations returns the relations in w, which it does not keep.
+func NewRelations(w World) *Relations {
+	r := &Relations{slices.Clone(w.Friends), maps.Clone(w.Groups)}
+	for g, members := range r.groups {
+		r.groups[g] = slices.Clone(members)
+	}
+	return r
+}
+
+// AreFriends implements misc.Relations.
+func (r *Relations) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return slices.Contains(r.friends, [2]string{userID, otherID}) ||
+		slices.Contains(r.friends, [2]string{otherID, userID}), nil
+}
+
+// IsGroupMember implements misc.Relations.
+func (r *Relations) IsGroupMember(ctx context.Context, groupID, userID string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return slices.Contains(r.groups[groupID], userID), nil
+}

@@ -1,0 +1,205 @@
+package misctest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+)
+
+// TestScreenCaptureStore tests a store. No conversation of the users and
+// groups ID(1) to ID(5000) may have a setting before the suite begins. No two
+// rules use the same conversation, so that all calls of newStore may return
+// the same store.
+func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.ScreenCaptureStore) {
+	rule := func(name string, check func(t *testing.T, s misc.ScreenCaptureStore)) {
+		t.Run(name, func(t *testing.T) { check(t, newStore(t)) })
+	}
+
+	rule("never set is off and no error", func(t *testing.T, s misc.ScreenCaptureStore) {
+		wantCapture(t, s, pair(101, 102), misc.NoticeOff)
+		wantCapture(t, s, group(103), misc.NoticeOff)
+	})
+
+	rule("a setting is read back", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, c := range []misc.Conversation{pair(201, 202), group(203)} {
+			for _, status := range []misc.NoticeStatus{misc.NoticeOn, misc.NoticeOff, misc.NoticeOn} {
+				setCapture(t, s, c, status)
+				wantCapture(t, s, c, status)
+			}
+		}
+	})
+
+	rule("setting the same again is no error", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, c := range []misc.Conversation{pair(301, 302), group(303)} {
+			for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOff, misc.NoticeOn, misc.NoticeOn, misc.NoticeOff, misc.NoticeOff} {
+				setCapture(t, s, c, status)
+				wantCapture(t, s, c, status)
+			}
+		}
+	})
+
+	// By number 2 is below 10, and as strings ID(10) is below ID(2); 4 and 5
+	// come in the same order either way.
+	rule("a pair is the same whoever asks", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, users := range [][2]uint32{{2, 10}, {5, 4}} {
+			a, b := users[0], users[1]
+			setCapture(t, s, pair(a, b), misc.NoticeOn)
+			wantCapture(t, s, pair(b, a), misc.NoticeOn)
+			setCapture(t, s, pair(b, a), misc.NoticeOff)
+			wantCapture(t, s, pair(a, b), misc.NoticeOff)
+		}
+	})
+
+	// A column that is compared with a number reads '7_10' as 7.
+	rule("a group is not a pair of a user with its number", func(t *testing.T, s misc.ScreenCaptureStore) {
+		setCapture(t, s, pair(7, 10), misc.NoticeOn)
+		wantCapture(t, s, group(7), misc.NoticeOff)
+		wantCapture(t, s, group(10), misc.NoticeOff)
+		setCapture(t, s, group(7), misc.NoticeOff)
+		setCapture(t, s, group(10), misc.NoticeOff)
+		wantCapture(t, s, pair(10, 7), misc.NoticeOn)
+
+		setCapture(t, s, group(8), misc.NoticeOn)
+		setCapture(t, s, group(20), misc.NoticeOn)
+		wantCapture(t, s, pair(20, 8), misc.NoticeOff)
+		setCapture(t, s, pair(8, 20), misc.NoticeOff)
+		wantCapture(t, s, group(8), misc.NoticeOn)
+		wantCapture(t, s, group(20), misc.NoticeOn)
+	})
+
+	rule("a set leaves the other conversations alone", func(t *testing.T, s misc.ScreenCaptureStore) {
+		checkApart(t, s, []misc.Conversation{
+			group(1), group(11), group(111), group(71), group(711),
+			pair(1, 11), pair(1, 111), pair(11, 111), pair(1, 1111), pair(71, 1), pair(7, 11),
+			pair(1, 23), pair(12, 3), pair(7, 71),
+		})
+	})
+
+	// A database may compare strings without regard to case.
+	rule("ids that differ in case alone are different", func(t *testing.T, s misc.ScreenCaptureStore) {
+		checkApart(t, s, []misc.Conversation{
+			group(109), group(109 + caseTwin),
+			pair(109, 173), pair(109+caseTwin, 173), pair(109, 173+caseTwin),
+		})
+	})
+
+	rule("sets at the same time are all kept", func(t *testing.T, s misc.ScreenCaptureStore) {
+		together(func(i uint32) {
+			setCapture(t, s, pair(401, 410+i), misc.NoticeOn)
+			setCapture(t, s, group(410+i), misc.NoticeOn)
+		})
+		for i := range uint32(workers) {
+			wantCapture(t, s, pair(401, 410+i), misc.NoticeOn)
+			wantCapture(t, s, group(410+i), misc.NoticeOn)
+		}
+	})
+
+	rule("an acknowledged set is what is read while others set", func(t *testing.T, s misc.ScreenCaptureStore) {
+		together(func(i uint32) {
+			for range 4 {
+				for _, status := range []misc.NoticeStatus{misc.NoticeOn, misc.NoticeOff} {
+					setCapture(t, s, pair(501, 510+i), status)
+					wantCapture(t, s, pair(501, 510+i), status)
+				}
+			}
+		})
+	})
+
+	rule("one conversation may be set many times at once", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, c := range []misc.Conversation{pair(601, 602), group(603)} {
+			together(func(uint32) { setCapture(t, s, c, misc.NoticeOn) })
+			wantCapture(t, s, c, misc.NoticeOn)
+			together(func(i uint32) { setCapture(t, s, c, misc.NoticeStatus(i%2)) })
+			if got, err := s.ScreenCapture(t.Context(), c); err != nil || got != misc.NoticeOff && got != misc.NoticeOn {
+				t.Errorf("ScreenCapture(%v) = %v, %v; want one of the values that were set", c, got, err)
+			}
+		}
+	})
+
+	rule("a set is one atomic step", func(t *testing.T, s misc.ScreenCaptureStore) {
+		c := pair(701, 702)
+		setCapture(t, s, c, misc.NoticeOn)
+		together(func(i uint32) {
+			for range 8 {
+				if i == 0 {
+					setCapture(t, s, c, misc.NoticeOn)
+				} else {
+					wantCapture(t, s, c, misc.NoticeOn)
+				}
+			}
+		})
+	})
+
+	rule("a status that is none is refused and changes nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
+		c := pair(751, 752)
+		for _, before := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
+			setCapture(t, s, c, before)
+			for _, status := range []misc.NoticeStatus{-1, 2} {
+				if err := s.SetScreenCapture(t.Context(), c, status); !errors.Is(err, misc.ErrInvalidNoticeStatus) {
+					t.Errorf("SetScreenCapture(%v, %d): %v; want misc.ErrInvalidNoticeStatus", c, status, err)
+				}
+				wantCapture(t, s, c, before)
+			}
+		}
+	})
+
+	rule("a cancelled read is an error", func(t *testing.T, s misc.ScreenCaptureStore) {
+		setCapture(t, s, group(801), misc.NoticeOn)
+		for _, c := range []misc.Conversation{group(801), pair(802, 803)} {
+			if got, err := s.ScreenCapture(cancelled(t), c); err == nil {
+				t.Errorf("ScreenCapture(%v) = %v under a cancelled context, without an error", c, got)
+			}
+		}
+	})
+
+	rule("a cancelled set is an error and changes nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, c := range []misc.Conversation{pair(901, 902), group(903)} {
+			for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
+				if err := s.SetScreenCapture(cancelled(t), c, misc.NoticeOn-status); err == nil {
+					t.Errorf("SetScreenCapture(%v) under a cancelled context returned no error", c)
+				}
+				wantCapture(t, s, c, status)
+				setCapture(t, s, c, misc.NoticeOn)
+			}
+		}
+	})
+}
+
+// caseTwin leads from a number to one whose id differs in case alone, for
+// the numbers that the suites add it to.
+const caseTwin = 3782
+
+func pair(a, b uint32) misc.Conversation { return misc.PrivateConversation(ID(a), ID(b)) }
+
+func group(n uint32) misc.Conversation { return misc.GroupConversation(ID(n)) }
+
+// checkApart switches one conversation after the other on, then off, and looks
+// at all of them each time.
+func checkApart(t *testing.T, s misc.ScreenCaptureStore, conversations []misc.Conversation) {
+	t.Helper()
+	want := make(map[misc.Conversation]misc.NoticeStatus)
+	for _, status := range []misc.NoticeStatus{misc.NoticeOn, misc.NoticeOff} {
+		for _, c := range conversations {
+			setCapture(t, s, c, status)
+			want[c] = status
+			for _, other := range conversations {
+				wantCapture(t, s, other, want[other])
+			}
+		}
+	}
+}
+
+func setCapture(t *testing.T, s misc.ScreenCaptureStore, c misc.Conversation, status misc.NoticeStatus) {
+	t.Helper()
+	if err := s.SetScreenCapture(t.Context(), c, status); err != nil {
+		t.Errorf("SetScreenCapture(%v, %d): %v", c, status, err)
+	}
+}
+
+func wantCapture(t *testing.T, s misc.ScreenCaptureStore, c misc.Conversation, want misc.NoticeStatus) {
+	t.Helper()
+	if got, err := s.ScreenCapture(t.Context(), c); err != nil || got != want {
+		t.Errorf("ScreenCapture(%v) = %d, %v; want %d", c, got, err, want)
+	}
+}

@@ -1,0 +1,109 @@
+package misctest_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/misctest"
+)
+
+// An implementation is one that its suite must pass, or a wrong one and the
+// rule that it breaks.
+type implementation struct {
+	name   string
+	suite  func(*testing.T)
+	breaks string
+}
+
+var newWorld = func(_ *testing.T, w misctest.World) misc.Relations { return misctest.NewRelations(w) }
+
+func rightImplementations() []implementation {
+	shared := misc.NewMemoryStore()
+	var all misctest.World
+	all.Groups = map[string][]string{}
+	none := must(misc.NewStaticVersions(nil, newClients()))
+	return []implementation{
+		{name: "captures: memory", suite: captures(func() misc.ScreenCaptureStore { return misc.NewMemoryStore() })},
+		{name: "captures: one store for all rules", suite: captures(func() misc.ScreenCaptureStore { return shared })},
+		{name: "relations: memory", suite: func(t *testing.T) { misctest.TestRelations(t, newWorld) }},
+		{name: "relations: one database for all rules", suite: func(t *testing.T) {
+			misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
+				all.Friends = append(all.Friends, w.Friends...)
+				for g, members := range w.Groups {
+					check(t, all.Groups[g] == nil, "another rule has this group", g)
+					all.Groups[g] = members
+				}
+				return misctest.NewRelations(all)
+			})
+		}},
+		{name: "versions: static", suite: versions(func() misc.VersionSource { return staticVersions() })},
+		{name: "versions: no desktop release", suite: versions(func() misc.VersionSource { return none })},
+		{name: "versions: by platform", suite: versions(func() misc.VersionSource {
+			releases := map[string]*misc.Release{"darwin": newRelease("darwin"), "linux": newRelease("linux")}
+			return &source{latest: func(q misc.UpdateQuery) (*misc.Release, error) {
+				if r, ok := releases[q.Platform]; ok {
+					return r, nil
+				}
+				return nil, misc.ErrNoRelease
+			}}
+		})},
+		{name: "messenger: recording", suite: messenger(func(fake *misctest.Messenger) misc.Messenger { return fake })},
+	}
+}
+
+func TestSuitesPassRightImplementations(t *testing.T) {
+	for _, impl := range rightImplementations() {
+		t.Run(impl.name, impl.suite)
+	}
+}
+
+var ruleLine = regexp.MustCompile(`(?m)^ +--- (PASS|FAIL): TestSuitesFailWrongImplementations/([^/\n]+)/(.*) \(`)
+
+// The suites fail in a process of their own, whose output tells each rule that
+// passed or failed.
+func TestSuitesFailWrongImplementations(t *testing.T) {
+	const child = "MISCTEST_CHILD"
+	if os.Getenv(child) != "" {
+		for _, impl := range wrongImplementations() {
+			t.Run(impl.name, impl.suite)
+		}
+		return
+	}
+	exe, err := os.Executable()
+	noError(t, err)
+	cmd := exec.Command(exe, "-test.run=^TestSuitesFailWrongImplementations$", "-test.v", "-test.timeout=5m")
+	cmd.Env = append(os.Environ(), child+"=1")
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Fatalf("the suites must fail, and end: %v\n%s", err, out)
+	}
+	check(t, !strings.Contains(string(out), "DATA RACE"), "a fault is to be found without the race detector")
+
+	verdicts := make(map[string]map[string][]string) // implementation, PASS or FAIL, rules
+	for _, m := range ruleLine.FindAllStringSubmatch(string(out), -1) {
+		verdict, name, rule := m[1], m[2], m[3]
+		if verdicts[name] == nil {
+			verdicts[name] = make(map[string][]string)
+		}
+		verdicts[name][verdict] = append(verdicts[name][verdict], rule)
+	}
+	subtest := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
+	rules, broken := make(map[string]bool), make(map[string]bool) // suite and rule
+	for _, impl := range wrongImplementations() {
+		passed, failed := verdicts[subtest(impl.name)]["PASS"], verdicts[subtest(impl.name)]["FAIL"]
+		check(t, slices.Contains(failed, subtest(impl.breaks)), impl.name, "breaks", impl.breaks)
+		check(t, len(passed) > 0, impl.name, "breaks every rule, and so says nothing about this one")
+		suite, _, _ := strings.Cut(impl.name, ":")
+		broken[suite+": "+subtest(impl.breaks)] = true
+		for _, rule := range slices.Concat(passed, failed) {
+			rules[suite+": "+rule] = true
+		}
+	}
+	equal(t, rules, broken, "each rule needs a wrong implementation that breaks it")
+}
