@@ -89,7 +89,7 @@ var (
 // Errors: ErrInvalidContent for any other JSON and for an empty string,
 // ErrContentTooLong for a result of over MaxContent bytes.
 func OutgoingContent(objectName string, content json.RawMessage) (string, error) {
-	content = bytes.TrimSpace(content)
+	content = bytes.Trim(content, " \t\r\n")
 	var out string
 	switch {
 	case len(content) > 0 && content[0] == '{' && json.Valid(content):
