@@ -19,7 +19,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,6 +65,13 @@ type Config struct {
 	// Logger receives each 5xx once, with its cause. Nil means slog.Default().
 	Logger *slog.Logger
 }
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// OpenAPI returns the contract of the endpoints, under the default prefix, as
+// an OpenAPI 3.1 document in YAML. The copy is the caller's.
+func OpenAPI() []byte { return bytes.Clone(openAPI) }
 
 // A Handler serves the endpoints. Make one with [New].
 type Handler struct {

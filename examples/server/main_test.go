@@ -1,0 +1,623 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Public ids under the demo's key.
+const (
+	id1 = "kFpN4KiZn"
+	id2 = "z2mlAvb0c"
+	id3 = "uOavJZUpX"
+)
+
+const sessionKey = "a session key that only this test knows"
+
+// output is a writer that may be read while it is written to.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// instance is a server on a free port, and a client with a cookie jar.
+type instance struct {
+	t      *testing.T
+	base   string
+	client *http.Client
+	out    *output
+	log    *output
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// start starts a server in a folder of its own, and returns once it listens.
+func start(t *testing.T, args ...string) *instance {
+	return startIn(t, t.TempDir(), args...)
+}
+
+func startIn(t *testing.T, dir string, args ...string) *instance {
+	t.Helper()
+	versions := filepath.Join(dir, "versions")
+	require.NoError(t, writeDemoVersions(versions))
+	args = append([]string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", versions}, args...)
+	cfg, err := parseConfig(args, func(string) string { return "" }, io.Discard)
+	require.NoError(t, err)
+	return startWith(t, cfg)
+}
+
+func startWith(t *testing.T, cfg config) *instance {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	in := &instance{
+		t:      t,
+		client: &http.Client{Jar: jar, Transport: &http.Transport{}},
+		out:    new(output), log: new(output), cancel: cancel, ended: make(chan error, 1),
+	}
+	lines, stdout := io.Pipe()
+	go func() {
+		err := serve(ctx, cfg, io.MultiWriter(in.out, stdout), in.log)
+		stdout.Close()
+		in.ended <- err
+	}()
+	t.Cleanup(func() { in.cancel(); in.client.CloseIdleConnections() })
+	scanner := bufio.NewScanner(lines)
+	for scanner.Scan() {
+		if after, ok := strings.CutPrefix(scanner.Text(), "listening   "); ok {
+			in.base = after
+			go io.Copy(io.Discard, lines)
+			return in
+		}
+	}
+	require.NoError(t, <-in.ended)
+	require.FailNow(t, "the server ended without listening")
+	return nil
+}
+
+// stop ends the server and waits for it.
+func (in *instance) stop() {
+	in.t.Helper()
+	in.client.CloseIdleConnections()
+	in.cancel()
+	require.NoError(in.t, <-in.ended)
+}
+
+type reply struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do may be called from any goroutine.
+func (in *instance) do(method, path, body string, header ...string) reply {
+	in.t.Helper()
+	req, err := http.NewRequestWithContext(in.t.Context(), method, in.base+path, strings.NewReader(body))
+	if !assert.NoError(in.t, err) {
+		return reply{}
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := in.client.Do(req)
+	if !assert.NoError(in.t, err) {
+		return reply{}
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	assert.NoError(in.t, err)
+	return reply{resp.StatusCode, resp.Header, strings.TrimSpace(string(b))}
+}
+
+func (in *instance) login(user int) {
+	in.t.Helper()
+	r := in.do("POST", "/demo/login", fmt.Sprintf(`{"userId":%d}`, user))
+	require.Equal(in.t, http.StatusOK, r.status, r.body)
+}
+
+func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
+	in := start(t)
+	r := in.do("POST", "/demo/login", `{"userId": 1}`)
+	assert.Equal(t, `{"code":200,"result":{"id":"`+id1+`"}}`, r.body)
+	cookie := r.header.Get("Set-Cookie")
+	for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=86400"} {
+		assert.Contains(t, cookie, attribute)
+	}
+
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		answer             string // a part of it
+	}{
+		{"GET", "/misc/latest_update?version=1.0.0", "", 200, `{"version":"1.0.2","url":"https://`},
+		{"GET", "/misc/latest_update?version=1.0.2", "", 204, ``},
+		{"GET", "/misc/latest_update?version=1", "", 400, `version`},
+		{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821"`},
+		{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{`},
+		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`},
+		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id1 + `","objectName":"RC:TxtMsg","content":"hi"}`, 200, `{"code":"200"}`},
+		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id3 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `friend`},
+		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `member`},
+		{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `"}`, 200, `{"code":200,"result":{"status":0}}`},
+		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `","noticeStatus":1}`, 200, `{"code":200}`},
+		{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `"}`, 200, `{"code":200,"result":{"status":1}}`},
+		{"POST", "/misc/get_screen_capture", `{"conversationType":3,"targetId":"` + id1 + `"}`, 200, `{"code":200,"result":{"status":0}}`},
+		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + id3 + `","noticeStatus":1}`, 403, `friend`},
+		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"nobody!","noticeStatus":1}`, 400, `targetId`},
+		{"POST", "/misc/send_sc_msg", `{"conversationType":3,"targetId":"` + id1 + `"}`, 200, `{"code":200}`},
+		{"GET", "/misc/send_sc_msg", ``, 405, `POST`},
+		{"GET", "/misc/nothing", "", 404, `no such path`},
+		{"GET", "/nothing", "", 404, `{"code":404,"message":"no such path"}`},
+		{"POST", "/demo/login", `{"userId":0}`, 400, `userId`},
+		{"POST", "/demo/login", `{"userId":4294967296}`, 400, `userId`},
+		{"POST", "/demo/login", `{"userId":"1"}`, 400, `userId`},
+		{"GET", "/healthz", "", 200, `{"status":"ok"}`},
+		{"GET", "/readyz", "", 200, `{"status":"ok"}`},
+	} {
+		r := in.do(c.method, c.path, c.body)
+		name := c.method + " " + c.path + " " + c.body
+		assert.Equal(t, c.status, r.status, name)
+		assert.Contains(t, r.body, c.answer, name)
+		if strings.HasPrefix(c.path, "/misc/") {
+			assert.Empty(t, r.header.Values("Set-Cookie"), name)
+		}
+	}
+	log := in.log.String()
+	assert.Equal(t, 4, strings.Count(log, "stand-in: message delivered"), "two messages and two notices")
+	assert.Contains(t, log, "openScreenNtf")
+	assert.Contains(t, log, "sendScreenNtf")
+
+	in.login(2)
+	r = in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id1+`"}`)
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, r.body, "the friend reads the same setting")
+	in.stop()
+}
+
+func TestThePrintedCommandsAreRight(t *testing.T) {
+	in := start(t)
+	in.stop()
+	out := in.out.String()
+	for _, part := range []string{
+		"demo's key", "versions", "stand-in at http://127.0.0.1:", "misc.db answers", "existing ones are never changed", "users 1, 2 and 3",
+		"-d '{\"userId\":1}' " + in.base + "/demo/login",
+		"-d '{\"conversationType\":1,\"targetId\":\"" + id2 + "\",\"noticeStatus\":1}' " + in.base + "/misc/set_screen_capture",
+		"-d '{\"conversationType\":1,\"targetId\":\"" + id2 + "\"}' " + in.base + "/misc/get_screen_capture",
+		"stopped",
+	} {
+		assert.Contains(t, out, part)
+	}
+}
+
+func TestARestartKeepsSettingsAndSeedsOnlyOnce(t *testing.T) {
+	dir := t.TempDir()
+	get := func(in *instance, target string) string {
+		return in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+target+`"}`).body
+	}
+	in := startIn(t, dir)
+	in.login(1)
+	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`)
+	require.Equal(t, `{"code":200}`, r.body)
+	in.stop()
+
+	in = startIn(t, dir)
+	in.login(1)
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, get(in, id2))
+	in.stop()
+	assert.Contains(t, in.out.String(), "none, the database is in use already")
+
+	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
+	require.NoError(t, err)
+	_, err = db.Exec("DELETE FROM friendships WHERE userId = 1")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	in = startIn(t, dir)
+	in.login(1)
+	assert.Contains(t, get(in, id2), `"code":403`, "what a person deleted does not come back")
+	in.stop()
+}
+
+func TestNothingIsSeededUnlessAsked(t *testing.T) {
+	in := start(t, "-seed=false")
+	in.login(1)
+	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
+	assert.Equal(t, http.StatusForbidden, r.status)
+	in.stop()
+}
+
+func TestAnEditedVersionIsServed(t *testing.T) {
+	dir := t.TempDir()
+	in := startIn(t, dir)
+	path := filepath.Join(dir, "versions", "squirrel.json")
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(before, []byte("1.0.2"), []byte("1.0.3")), 0o600))
+	require.Eventually(t, func() bool {
+		return strings.HasPrefix(in.do("GET", "/misc/latest_update?version=1.0.2", "").body, `{"version":"1.0.3"`)
+	}, 10*time.Second, 50*time.Millisecond)
+	in.stop()
+
+	in = startIn(t, dir)
+	assert.Contains(t, in.do("GET", "/misc/latest_update?version=1.0.0", "").body, "1.0.3", "a start overwrites no file")
+	in.stop()
+}
+
+func TestTheDefaultsMakeADatabaseAndVersionsInTheWorkingDirectory(t *testing.T) {
+	t.Chdir(t.TempDir())
+	cfg, err := parseConfig([]string{"-addr", "127.0.0.1:0"}, func(string) string { return "" }, io.Discard)
+	require.NoError(t, err)
+	in := startWith(t, cfg)
+	in.stop()
+	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json"} {
+		assert.FileExists(t, path)
+	}
+}
+
+func TestOnlyASessionThatWasSignedHereAndIsNotOverLogsIn(t *testing.T) {
+	in := start(t, "-session-key", sessionKey)
+	at := func(key string, ago time.Duration) string {
+		return sessions{[]byte(key), func() time.Time { return time.Now().Add(-ago) }}.cookie(id1).Value
+	}
+	valid := at(sessionKey, 0)
+	mac := valid[strings.LastIndexByte(valid, '.'):]
+	for _, c := range []struct {
+		name, cookie string
+		status       int
+	}{
+		{"valid", valid, 200},
+		{"almost over", at(sessionKey, sessionLength-time.Minute), 200},
+		{"over", at(sessionKey, sessionLength), 403},
+		{"signed with another key", at(sessionKey+"!", 0), 403},
+		{"another user", id2 + strings.TrimPrefix(valid, id1), 403},
+		{"a later expiry", id1 + ".9999999999" + mac, 403},
+		{"no expiry", id1 + mac, 403},
+		{"no signature", strings.TrimSuffix(valid, mac), 403},
+		{"an empty signature", strings.TrimSuffix(valid, mac) + ".", 403},
+		{"a plain id", id1, 403},
+		{"empty", "", 403},
+	} {
+		r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`, "Cookie", sessionCookie+"="+c.cookie)
+		assert.Equal(t, c.status, r.status, c.name)
+	}
+	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
+	assert.Equal(t, http.StatusForbidden, r.status, "no cookie")
+	in.stop()
+}
+
+func TestSessionsOfAnotherStartAreForeign(t *testing.T) {
+	raw := newSessions("").cookie(id1).Value
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("Cookie", sessionCookie+"="+raw)
+	_, err := newSessions("").currentUser(r)
+	assert.Error(t, err)
+}
+
+func TestWithoutLoopbackNobodyLogsIn(t *testing.T) {
+	in := start(t, "-addr", "0.0.0.0:0", "-session-key", sessionKey)
+	in.base = strings.Replace(in.base, "0.0.0.0", "127.0.0.1", 1)
+	in.base = strings.Replace(in.base, "[::]", "127.0.0.1", 1)
+	assert.Equal(t, http.StatusNotFound, in.do("POST", "/demo/login", `{"userId":1}`).status)
+	cookie := newSessions(sessionKey).cookie(id1)
+	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`, "Cookie", cookie.Name+"="+cookie.Value)
+	assert.Equal(t, http.StatusForbidden, r.status)
+	assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "").status)
+	in.stop()
+	assert.Contains(t, in.out.String(), "switched off")
+	assert.NotContains(t, in.out.String(), "curl")
+}
+
+func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
+	in := start(t)
+	in.do("GET", "/misc/client_version", "")
+	in.do("GET", "/misc/client_version", "")
+	in.do("POST", "/misc/send_message", `{}`)
+	in.do("GET", "/misc/made-up-by-a-client", "")
+	in.do("BREW", "/coffee", "")
+	body := in.do("GET", "/metrics", "").body
+	for _, line := range []string{
+		`misc_http_requests_total{endpoint="/misc/client_version",method="GET",status="200"} 2`,
+		`misc_http_requests_total{endpoint="/misc/send_message",method="POST",status="403"} 1`,
+		`misc_http_requests_total{endpoint="other",method="GET",status="404"} 1`,
+		`misc_http_requests_total{endpoint="other",method="other",status="404"} 1`,
+		`misc_http_request_duration_seconds_count{endpoint="/misc/client_version"} 2`,
+		`go_goroutines `,
+		`go_sql_open_connections{db_name="misc"}`,
+	} {
+		assert.Contains(t, body, line)
+	}
+	assert.NotContains(t, body, "made-up")
+	in.stop()
+}
+
+func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
+	in := start(t)
+	r := in.do("GET", "/misc/client_version", "", "X-Request-ID", "mobile-42_a.b")
+	assert.Equal(t, "mobile-42_a.b", r.header.Get("X-Request-ID"))
+	seen := map[string]bool{}
+	for _, bad := range []string{"", "two words", "quote\"", "é", strings.Repeat("x", 65)} {
+		id := in.do("GET", "/misc/client_version", "", "X-Request-ID", bad).header.Get("X-Request-ID")
+		assert.Regexp(t, `^[A-Z2-7]{26}$`, id, bad)
+		assert.False(t, seen[id], "an id comes once")
+		seen[id] = true
+	}
+	in.stop()
+	assert.Equal(t, 6, strings.Count(in.log.String(), "msg=request "), "one line for each request")
+	assert.Regexp(t, `msg=request method=GET path=/misc/client_version status=200 bytes=\d+ took=\S+ remote=\S+ request_id=mobile-42_a.b\n`, in.log.String())
+}
+
+func TestReadyIs503WithoutADatabase(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "misc.db"), logger)
+	require.NoError(t, err)
+	h := ready(db.DB, logger)
+	get := func() int {
+		w := httptest.NewRecorder()
+		h(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		return w.Code
+	}
+	assert.Equal(t, http.StatusOK, get())
+	require.NoError(t, db.Close())
+	assert.Equal(t, http.StatusServiceUnavailable, get())
+}
+
+// hangingCloud is a chat cloud that answers once it is released.
+func hangingCloud(t *testing.T) (url string, reached <-chan struct{}, release func()) {
+	arrived, released := make(chan struct{}, 1), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-released
+		_, _ = io.WriteString(w, `{"code":200}`)
+	}))
+	release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(func() { release(); server.Close() })
+	return server.URL, arrived, release
+}
+
+func TestAStopLetsARequestInFlightFinish(t *testing.T) {
+	url, reached, release := hangingCloud(t)
+	in := start(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
+	in.login(1)
+	answered := make(chan reply, 1)
+	go func() {
+		answered <- in.do("POST", "/misc/send_sc_msg", `{"conversationType":1,"targetId":"`+id2+`"}`)
+	}()
+	<-reached
+	in.cancel()
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(in.base, "http://"))
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	}, 10*time.Second, 10*time.Millisecond, "a stopping server takes no new connection")
+	release()
+	assert.Equal(t, `{"code":200}`, (<-answered).body)
+	require.NoError(t, <-in.ended)
+}
+
+func TestAStopDoesNotWaitForEver(t *testing.T) {
+	url, reached, _ := hangingCloud(t)
+	cfg := testConfig(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret", "-session-key", sessionKey)
+	cfg.limits.drain = time.Millisecond
+	in := startWith(t, cfg)
+	cookie := newSessions(sessionKey).cookie(id1)
+	go func() {
+		req, _ := http.NewRequest(http.MethodPost, in.base+"/misc/send_sc_msg", strings.NewReader(`{"conversationType":1,"targetId":"`+id2+`"}`))
+		req.Header.Set("Content-Type", "application/json")
+		req.AddCookie(cookie)
+		if resp, err := in.client.Do(req); err == nil { // or not: the connection is cut
+			resp.Body.Close()
+		}
+	}()
+	<-reached
+	in.cancel()
+	assert.ErrorContains(t, <-in.ended, "requests unfinished")
+}
+
+func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
+	url, _, _ := hangingCloud(t)
+	cfg := testConfig(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
+	cfg.limits.cloud = 50 * time.Millisecond
+	in := startWith(t, cfg)
+	in.login(1)
+	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`, "X-Request-ID", "the-failing-one")
+	assert.Equal(t, http.StatusGatewayTimeout, r.status)
+	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is found by the request's id")
+	r = in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, r.body)
+	in.stop()
+}
+
+func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
+	dir := t.TempDir()
+	cfg := testConfig(t, "-db", "sqlite:"+filepath.Join(dir, "misc.db"))
+	cfg.limits.request = 50 * time.Millisecond
+	in := startWith(t, cfg)
+	in.login(1)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the lock for writes
+	require.NoError(t, err)
+	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`)
+	assert.Equal(t, http.StatusInternalServerError, r.status)
+	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
+	in.stop()
+}
+
+func testConfig(t *testing.T, args ...string) config {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, writeDemoVersions(dir))
+	args = append([]string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", dir}, args...)
+	cfg, err := parseConfig(args, func(string) string { return "" }, io.Discard)
+	require.NoError(t, err)
+	return cfg
+}
+
+func TestSpansGoToTheCollectorThatTheEnvironmentNames(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, r.URL.Path+" "+string(body))
+	}))
+	defer collector.Close()
+	cfg := testConfig(t)
+	cfg.otlpEndpoint = collector.URL
+	in := startWith(t, cfg)
+	in.do("GET", "/misc/client_version", "", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	in.stop()
+	mu.Lock()
+	defer mu.Unlock()
+	require.Len(t, got, 1)
+	assert.True(t, strings.HasPrefix(got[0], "/v1/traces "))
+	assert.Contains(t, got[0], "misc-server")
+	assert.Contains(t, got[0], "GET /misc/client_version")
+	assert.Contains(t, in.log.String(), "trace_id=0af7651916cd43dd8448eb211c80319c")
+}
+
+func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
+	const secret = "hunter2-hunter2"
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never says a word
+	require.NoError(t, err)
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	refusing := closed.Addr().String()
+	require.NoError(t, closed.Close())
+	dir := t.TempDir()
+	noTable := filepath.Join(dir, "other.db")
+	db, err := sql.Open("sqlite", noTable)
+	require.NoError(t, err)
+	_, err = db.Exec("CREATE TABLE friendships (userId INTEGER)")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+
+	for _, c := range []struct {
+		name    string
+		args    []string
+		usage   bool
+		message string
+	}{
+		{"unknown flag", []string{"-colour"}, true, "-colour"},
+		{"argument", []string{secret}, true, "no other arguments"},
+		{"bad boolean", []string{"-seed=perhaps"}, true, "-seed"},
+		{"key without secret", []string{"-app-key", secret}, true, "-app-key and -app-secret go together"},
+		{"secret without key", []string{"-app-secret", secret}, true, "-app-key and -app-secret go together"},
+		{"region without key", []string{"-rongcloud", "singapore"}, true, "-rongcloud needs -app-key"},
+		{"unknown region", []string{"-rongcloud", "atlantis", "-app-key", "k", "-app-secret", secret}, true, "beijing, singapore, singapore-b, north-america, saudi-arabia, or a URL"},
+		{"bad URL of the cloud", []string{"-rongcloud", "https://u:" + secret + "@cloud.example", "-app-key", "k", "-app-secret", secret}, true, "-rongcloud"},
+		{"bad secret", []string{"-app-key", "k", "-app-secret", secret + " "}, true, "AppSecret"},
+		{"short session key", []string{"-session-key", secret}, true, "32 characters"},
+		{"bad N3D key", []string{"-n3d-key", "x"}, true, "-n3d-key: n3d: key: too short"},
+		{"unknown database", []string{"-db", "oracle://scott:" + secret + "@host"}, true, "sqlite:FILE, mysql:DSN or postgres://"},
+		{"database without scheme", []string{"-db", "scott:" + secret + "@host"}, true, "sqlite:FILE, mysql:DSN or postgres://"},
+		{"no file", []string{"-db", "sqlite:"}, true, "sqlite:misc.db"},
+		{"database in memory", []string{"-db", "sqlite::memory:"}, true, "sqlite:misc.db"},
+		{"bad MySQL DSN", []string{"-db", "mysql:scott:" + secret + "@nowhere"}, true, "user:password@tcp(host:3306)/name"},
+		{"bad PostgreSQL URL", []string{"-db", "postgres://scott:" + secret + "@host:port/name"}, true, "postgres://user:password@host:5432/name"},
+		{"file in no folder", []string{"-db", "sqlite:" + filepath.Join(dir, "none", "misc.db")}, false, "does not answer"},
+		{"tables of something else", []string{"-db", "sqlite:" + noTable}, false, "table friendships has no column friendId"},
+		{"MySQL that refuses", []string{"-db", "mysql:scott:" + secret + "@tcp(" + refusing + ")/sealtalk"}, false, "MySQL database sealtalk on " + refusing + " does not answer"},
+		{"MySQL that hangs", []string{"-db", "mysql:scott:" + secret + "@tcp(" + silent.Addr().String() + ")/sealtalk?readTimeout=20ms"}, false, "does not answer"},
+		{"PostgreSQL that refuses", []string{"-db", "postgres://scott:" + secret + "@" + refusing + "/sealtalk?sslmode=disable"}, false, "PostgreSQL database sealtalk on " + refusing + " does not answer"},
+		{"PostgreSQL that hangs", []string{"-db", "postgres://scott:" + secret + "@" + silent.Addr().String() + "/sealtalk?sslmode=disable&connect_timeout=1"}, false, "does not answer"},
+		{"no versions", []string{"-versions", filepath.Join(dir, "none")}, false, "squirrel.json"},
+		{"address in use", []string{"-addr", silent.Addr().String()}, false, "-addr"},
+		{"bad address", []string{"-addr", "here"}, false, "-addr"},
+	} {
+		work := t.TempDir()
+		require.NoError(t, writeDemoVersions(work))
+		args := append([]string{"-addr", "127.0.0.1:0", "-versions", work, "-db", "sqlite:" + filepath.Join(work, "misc.db")}, c.args...)
+		var out, log output
+		err := run(t.Context(), args, func(string) string { return "" }, &out, &log)
+		require.Error(t, err, c.name)
+		assert.ErrorContains(t, err, c.message, c.name)
+		assert.Equal(t, c.usage, errors.As(err, new(usageError)), "%s: %v", c.name, err)
+		assert.NotContains(t, oneLine(err)+out.String()+log.String(), secret, c.name)
+		assert.NotContains(t, oneLine(err), "\n", c.name)
+	}
+}
+
+func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
+	env := map[string]string{
+		"MISC_ADDR": "127.0.0.1:1", "MISC_DB": "sqlite:env.db", "MISC_VERSIONS": "env", "MISC_N3D_KEY": "env-n3d-key",
+		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
+		"MISC_SESSION_KEY": sessionKey, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+	}
+	get := func(name string) string { return env[name] }
+	cfg, err := parseConfig([]string{"-db", "sqlite:flag.db"}, get, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, config{
+		addr: "127.0.0.1:1", db: "sqlite:flag.db", versions: "env", n3dKey: "env-n3d-key",
+		rongcloud: "singapore", appKey: "env-key", appSecret: "env-secret", seed: false,
+		sessionKey: sessionKey, otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
+	}, cfg)
+
+	var help output
+	require.NoError(t, run(t.Context(), []string{"-h"}, get, &help, io.Discard))
+	for name, value := range env {
+		assert.Contains(t, help.String(), name)
+		if name == "MISC_APP_SECRET" || name == "MISC_SESSION_KEY" {
+			assert.NotContains(t, help.String(), value, "help shows no secret")
+		}
+	}
+	_, err = parseConfig(nil, func(name string) string { return map[string]string{"MISC_SEED": "perhaps"}[name] }, io.Discard)
+	assert.ErrorContains(t, err, "MISC_SEED must be true or false")
+}
+
+func TestEachRegionHasAName(t *testing.T) {
+	for _, name := range append(regionNames(), "https://chat.example.com") {
+		cloud, err := openCloud(config{rongcloud: name, appKey: "key", appSecret: "secret"}, slog.New(slog.DiscardHandler))
+		require.NoError(t, err, name)
+		assert.Contains(t, cloud.name, "RongCloud at https://")
+		cloud.close()
+	}
+}
+
+func TestTheRequestEndsBeforeItsConnectionDoes(t *testing.T) {
+	assert.Less(t, defaultLimits.cloud, defaultLimits.request)
+	assert.Less(t, defaultLimits.request, defaultLimits.write)
+	assert.GreaterOrEqual(t, defaultLimits.drain, defaultLimits.write)
+}

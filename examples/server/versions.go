@@ -1,0 +1,59 @@
+package main
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/sealtalk-go/misc/catalog"
+)
+
+// demoVersionsDir is where the demo's versions are kept.
+const demoVersionsDir = "misc.versions"
+
+//go:embed versions
+var demoVersions embed.FS
+
+// openVersions serves the files in dir, which must hold both. With no dir it is
+// demoVersionsDir, which gets those of the demo's files that it does not have.
+func openVersions(dir string, logger *slog.Logger) (_ *catalog.Catalog, opened string, _ error) {
+	if dir == "" {
+		dir = demoVersionsDir
+		if err := writeDemoVersions(dir); err != nil {
+			return nil, "", fmt.Errorf("the demo's versions: %w", err)
+		}
+	}
+	versions, err := catalog.Open(dir, catalog.Config{Logger: logger})
+	if err != nil {
+		return nil, "", fmt.Errorf("-versions %s: %w", dir, err)
+	}
+	return versions, dir, nil
+}
+
+func writeDemoVersions(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"squirrel.json", "client_version.json"} {
+		content, err := demoVersions.ReadFile("versions/" + name)
+		if err != nil {
+			return err
+		}
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		_, err = file.Write(content)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
