@@ -1,0 +1,256 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
+	"github.com/labstack/echo/v4"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/n3d"
+)
+
+// handler serves the relations and settings of d; the header User says who
+// asks.
+func handler(t testing.TB, d *database, cloud misc.Messenger) *httpapi.Handler {
+	t.Helper()
+	versions, err := misc.NewStaticVersions(
+		&misc.Release{Version: "1.0.2", URL: "https://downloads.example.com/SealTalk-1.0.2.zip"},
+		&misc.ClientVersions{
+			IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://downloads.example.com/app.plist"},
+			Android: misc.ClientVersion{Version: "1.0.5", URL: "https://downloads.example.com/app.apk"},
+		})
+	require.NoError(t, err)
+	s := d.store(t, nil)
+	svc, err := misc.New(misc.Config{Versions: versions, Relations: s, Captures: s, Messenger: cloud})
+	require.NoError(t, err)
+	h, err := httpapi.New(httpapi.Config{
+		Service:     svc,
+		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
+	})
+	require.NoError(t, err)
+	return h
+}
+
+func TestTheHandlerAnswersInEachRouter(t *testing.T) {
+	gin.SetMode(gin.ReleaseMode)
+	mount := map[string]func(h http.Handler) http.Handler{
+		"net/http": func(h http.Handler) http.Handler {
+			mux := http.NewServeMux()
+			mux.Handle("/misc/", h)
+			return mux
+		},
+		"chi": func(h http.Handler) http.Handler {
+			r := chi.NewRouter()
+			r.Handle("/misc/*", h)
+			return r
+		},
+		"gin": func(h http.Handler) http.Handler {
+			r := gin.New()
+			r.Any("/misc/*path", gin.WrapH(h))
+			return r
+		},
+		"echo": func(h http.Handler) http.Handler {
+			e := echo.New()
+			e.Any("/misc/*", echo.WrapHandler(h))
+			return e
+		},
+	}
+	for name, mount := range mount {
+		t.Run(name, func(t *testing.T) {
+			d := newDatabase(t, plain()[0])
+			d.addFriend(t, 1, 2, 20)
+			d.addMember(t, 3, 1, 0)
+			cloud := &misctest.Messenger{}
+			server := httptest.NewServer(mount(handler(t, d, cloud)))
+			defer server.Close()
+			for _, tt := range []struct {
+				method, path, body string
+				status             int
+				want               string // JSON; empty: no body
+				delivered          int
+			}{
+				{"GET", "/misc/latest_update?version=1.0.0", "", 200, `{"version":"1.0.2","url":"https://downloads.example.com/SealTalk-1.0.2.zip"}`, 0},
+				{"GET", "/misc/latest_update?version=1.0.2", "", 204, "", 0},
+				{"HEAD", "/misc/latest_update?version=1.0.0", "", 200, "", 0},
+				{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},
+					"Android":{"version":"1.0.5","url":"https://downloads.example.com/app.apk"}}`, 0},
+				{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},
+					"Android":{"version":"1.0.5","url":"https://downloads.example.com/app.apk"}}}`, 0},
+				{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + misctest.ID(2) + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`, 1},
+				{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(2) + `","noticeStatus":1}`, 200, `{"code":200}`, 2},
+				{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(2) + `"}`, 200, `{"code":200,"result":{"status":1}}`, 2},
+				{"POST", "/misc/get_screen_capture", `{"conversationType":3,"targetId":"` + misctest.ID(3) + `"}`, 200, `{"code":200,"result":{"status":0}}`, 2},
+				{"POST", "/misc/send_sc_msg", `{"conversationType":3,"targetId":"` + misctest.ID(3) + `"}`, 200, `{"code":200}`, 3},
+				{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(9) + `"}`, 403, `{"code":403,"message":"targetId is not a friend of yours"}`, 3},
+				{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"7"}`, 400, `{"code":400,"message":"targetId is not a valid id"}`, 3},
+				{"GET", "/misc/none", "", 404, `{"code":404,"message":"no such path"}`, 3},
+				{"GET", "/misc/client_version/", "", 404, `{"code":404,"message":"no such path"}`, 3},
+				{"POST", "/misc/client_version", "{}", 405, `{"code":405,"message":"method must be GET or HEAD"}`, 3},
+				{"GET", "/misc/send_message", "", 405, `{"code":405,"message":"method must be POST"}`, 3},
+				{"DELETE", "/misc/get_screen_capture", "", 405, `{"code":405,"message":"method must be POST"}`, 3},
+			} {
+				req, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+tt.path, strings.NewReader(tt.body))
+				require.NoError(t, err)
+				req.Header.Set("Content-Type", "application/json")
+				req.Header.Set("User", misctest.ID(1))
+				resp, err := server.Client().Do(req)
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				require.Equal(t, tt.status, resp.StatusCode, "%s %s: %s", tt.method, tt.path, body)
+				if tt.want == "" {
+					require.Empty(t, body, tt.path)
+				} else {
+					require.JSONEq(t, tt.want, string(body), tt.path)
+					require.Equal(t, "application/json; charset=utf-8", resp.Header.Get("Content-Type"), tt.path)
+				}
+				require.Len(t, cloud.Delivered(), tt.delivered, tt.path)
+			}
+		})
+	}
+}
+
+// BenchmarkGetScreenCapture compares the handler with one written by hand that
+// runs the same two statements, in turn in one run. The metric "ratio" is ours
+// to theirs, in requests per second, each the median of its rounds.
+func BenchmarkGetScreenCapture(b *testing.B) {
+	d := newDatabase(b, kinds()[3])
+	d.db.SetMaxIdleConns(32)
+	d.addFriend(b, 1, 2, 20)
+	ours := handler(b, d, &misctest.Messenger{})
+	byHand, err := newHandWritten(d.db, codec(b))
+	require.NoError(b, err)
+	body := `{"conversationType":1,"targetId":"` + misctest.ID(2) + `"}`
+	const rounds = 9
+	per := make([][]float64, 2)
+	servers := []*httptest.Server{httptest.NewServer(ours), httptest.NewServer(byHand)}
+	for _, s := range servers {
+		defer s.Close()
+		require.NoError(b, load(s.URL, body, 320)) // warm up
+	}
+	for b.Loop() {
+		for round := range 2 * rounds {
+			which := (round + round/2) % 2 // ours first in one round, second in the next
+			const requests = 3200
+			start := time.Now()
+			require.NoError(b, load(servers[which].URL, body, requests))
+			per[which] = append(per[which], requests/time.Since(start).Seconds())
+		}
+	}
+	median := func(v []float64) float64 {
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	b.ReportMetric(median(per[0]), "ours/s")
+	b.ReportMetric(median(per[1]), "byhand/s")
+	b.ReportMetric(median(per[0])/median(per[1]), "ratio")
+}
+
+// load asks n times in all, through 16 connections.
+func load(url, body string, n int) error {
+	const clients = 16
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	failures := make(chan error, clients)
+	for range clients {
+		go func() {
+			for range n / clients {
+				req, err := http.NewRequest("POST", url+"/misc/get_screen_capture", strings.NewReader(body))
+				if err != nil {
+					failures <- err
+					return
+				}
+				req.Header.Set("Content-Type", "application/json")
+				req.Header.Set("User", misctest.ID(1))
+				resp, err := transport.RoundTrip(req)
+				if err != nil {
+					failures <- err
+					return
+				}
+				answer, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if err == nil && string(answer) != `{"code":200,"result":{"status":0}}` {
+					err = errors.New("answer: " + string(answer))
+				}
+				if err != nil {
+					failures <- err
+					return
+				}
+			}
+			failures <- nil
+		}()
+	}
+	var all error
+	for range clients {
+		all = errors.Join(all, <-failures)
+	}
+	return all
+}
+
+// newHandWritten is what a server without this library would have.
+func newHandWritten(db *sql.DB, codec *n3d.Codec) (http.Handler, error) {
+	friends, err := db.Prepare("SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20")
+	if err != nil {
+		return nil, err
+	}
+	status, err := db.Prepare("SELECT status FROM screen_statuses WHERE operateId = ?")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /misc/get_screen_capture", func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			ConversationType int    `json:"conversationType"`
+			TargetID         string `json:"targetId"`
+		}
+		user, err := codec.Decode(r.Header.Get("User"))
+		if err != nil {
+			http.Error(w, "not logged in", http.StatusForbidden)
+			return
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		target, err := codec.Decode(body.TargetID)
+		if err != nil || body.ConversationType != 1 {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		var n, on int
+		if err := friends.QueryRowContext(r.Context(), user, target).Scan(&n); err != nil {
+			http.Error(w, "internal error", http.StatusInternalServerError)
+			return
+		}
+		if n == 0 {
+			http.Error(w, "no friend", http.StatusForbidden)
+			return
+		}
+		key := strconv.Itoa(int(min(user, target))) + "_" + strconv.Itoa(int(max(user, target)))
+		if err := status.QueryRowContext(r.Context(), key).Scan(&on); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			http.Error(w, "internal error", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = io.WriteString(w, `{"code":200,"result":{"status":`+strconv.Itoa(on)+`}}`)
+	})
+	return mux, nil
+}

@@ -1,0 +1,325 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"bufio"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// childEnv makes the test binary play another part: see TestMain.
+const childEnv = "MISC_INTEGRATION_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childEnv) {
+	case "guard":
+		guard(os.Args[1], os.Args[2], os.Args[3:])
+	case "sqlite":
+		setUntilKilled(os.Args[1])
+	default:
+		code := m.Run()
+		for _, s := range []*server{&mariaDB, &postgres} {
+			if s.dir != "" {
+				if s.running() {
+					s.end(s.gracefully)
+				}
+				_ = os.RemoveAll(s.dir)
+			}
+		}
+		os.Exit(code)
+	}
+}
+
+// A server is one database server, shared by all tests. Tests that stop it
+// start it again, and none is parallel.
+type server struct {
+	programs   []string // their names; start with the server itself
+	open       func(port int, database string, dial dialer) *sql.DB
+	prepare    func(s *server, program []string) [][]string
+	command    func(s *server, program []string) []string
+	gracefully syscall.Signal
+	needsUser  bool // it refuses to run as root
+
+	once      sync.Once
+	err       error // what start-up failed with
+	missing   string
+	program   []string
+	dir, user string
+	port      int
+	guard     *exec.Cmd
+	guardPipe io.Closer
+	pid       int
+	databases int
+}
+
+var mariaDB = server{
+	programs:   []string{"mariadbd", "mariadb-install-db"},
+	open:       openMariaDB,
+	gracefully: syscall.SIGTERM,
+	prepare: func(s *server, program []string) [][]string {
+		return [][]string{{program[1], "--no-defaults", "--datadir=" + s.dir + "/data", "--user=" + s.user,
+			"--auth-root-authentication-method=normal", "--skip-test-db"}}
+	},
+	command: func(s *server, program []string) []string {
+		return []string{program[0], "--no-defaults", "--datadir=" + s.dir + "/data", "--user=" + s.user,
+			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--socket=" + s.dir + "/socket",
+			"--pid-file=" + s.dir + "/pid", "--skip-name-resolve", "--max-connections=400", "--innodb-buffer-pool-size=64M"}
+	},
+}
+
+var postgres = server{
+	programs:   []string{"postgres", "initdb"},
+	open:       openPostgres,
+	gracefully: syscall.SIGINT, // SIGTERM would wait for the clients to leave
+	needsUser:  true,
+	prepare: func(s *server, program []string) [][]string {
+		return [][]string{{program[1], "--pgdata=" + s.dir + "/data", "--username=postgres", "--auth=trust",
+			"--encoding=UTF8", "--locale=C", "--no-sync"}}
+	},
+	command: func(s *server, program []string) []string {
+		return []string{program[0], "-D", s.dir + "/data", "-p", strconv.Itoa(s.port),
+			"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=400", "-c", "fsync=off"}
+	},
+}
+
+// get starts the server if no test has yet.
+func (s *server) get(t testing.TB) *server {
+	t.Helper()
+	s.once.Do(func() { s.err = s.setUp() })
+	if s.missing != "" {
+		text := s.missing + " is not installed; on Debian: apt-get install mariadb-server postgresql"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(text)
+		}
+		t.Skip(text)
+	}
+	require.NoError(t, s.err)
+	return s
+}
+
+func (s *server) setUp() error {
+	for _, name := range s.programs {
+		path := find(name)
+		if path == "" {
+			s.missing = name
+			return nil
+		}
+		s.program = append(s.program, path)
+	}
+	var err error
+	if s.dir, err = os.MkdirTemp("", s.programs[0]+"-test-"); err != nil {
+		return err
+	}
+	me, err := user.Current()
+	if err != nil {
+		return err
+	}
+	s.user = me.Username
+	if s.needsUser && me.Uid == "0" {
+		other, err := user.Lookup("postgres")
+		if err != nil {
+			if other, err = user.Lookup("nobody"); err != nil {
+				return err
+			}
+		}
+		s.user = other.Username
+		uid, _ := strconv.Atoi(other.Uid)
+		gid, _ := strconv.Atoi(other.Gid)
+		if err := os.Chown(s.dir, uid, gid); err != nil {
+			return err
+		}
+	}
+	for _, args := range s.prepare(s, s.program) {
+		cmd := exec.Command(args[0], args[1:]...)
+		if err := runAs(cmd, s.user); err != nil {
+			return err
+		}
+		cmd.Dir = s.dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", args[0], err, out)
+		}
+	}
+	if s.port, err = freePort(); err != nil {
+		return err
+	}
+	return s.start()
+}
+
+// start returns once the server answers.
+func (s *server) start() error {
+	cmd := exec.Command(os.Args[0], append([]string{s.dir, s.user}, s.command(s, s.program)...)...)
+	cmd.Env = append(os.Environ(), childEnv+"=guard")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is not for it
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if _, err := fmt.Fscan(bufio.NewReader(out), &s.pid); err != nil {
+		return fmt.Errorf("%s did not start: %w", s.programs[0], err)
+	}
+	s.guard, s.guardPipe = cmd, in
+
+	db := s.open(s.port, "", direct)
+	defer db.Close()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if err = db.Ping(); err == nil {
+			return nil
+		}
+		if !s.running() || time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+			return fmt.Errorf("%s does not answer: %w\n%s", s.programs[0], err, log)
+		}
+	}
+}
+
+// running reports whether the process is there.
+func (s *server) running() bool { return s.pid != 0 && syscall.Kill(s.pid, 0) == nil }
+
+// end sends the signal to the server alone, and returns when it is gone.
+func (s *server) end(signal syscall.Signal) {
+	_ = syscall.Kill(s.pid, signal)
+	_ = s.guard.Wait()
+	_ = s.guardPipe.Close()
+	s.pid = 0
+}
+
+// stop shuts the server down in order; the test that does it starts it again.
+func (s *server) stop(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !s.running() {
+			require.NoError(t, s.start())
+		}
+	})
+	s.end(s.gracefully)
+}
+
+// kill ends the server as kill -9 does.
+func (s *server) kill(t testing.TB) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !s.running() {
+			require.NoError(t, s.start())
+		}
+	})
+	s.end(syscall.SIGKILL)
+}
+
+func (s *server) restart(t testing.TB) {
+	t.Helper()
+	require.NoError(t, s.start())
+}
+
+// newDatabase makes an empty database on the server.
+func (s *server) newDatabase(t testing.TB) string {
+	t.Helper()
+	db := s.open(s.port, "", direct)
+	defer db.Close()
+	s.databases++
+	name := fmt.Sprintf("test%d", s.databases)
+	_, err := db.Exec("CREATE DATABASE " + name)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		db := s.open(s.port, "", direct)
+		defer db.Close()
+		_, err := db.Exec("DROP DATABASE " + name)
+		require.NoError(t, err)
+	})
+	return name
+}
+
+// guard runs a server until it ends. When the tests are gone before, because
+// they panicked or were killed, it ends the server and removes its folder.
+func guard(dir, user string, command []string) {
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+		if err = runAs(cmd, user); err == nil {
+			if err = cmd.Start(); err == nil {
+				fmt.Println(cmd.Process.Pid)
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					_ = cmd.Wait()
+				}()
+				orphaned := make(chan struct{})
+				go func() {
+					defer close(orphaned)
+					_, _ = io.Copy(io.Discard, os.Stdin)
+				}()
+				select {
+				case <-ended:
+				case <-orphaned:
+					_ = cmd.Process.Kill()
+					<-ended
+					_ = os.RemoveAll(dir)
+				}
+				os.Exit(0)
+			}
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// runAs lets cmd run as a user, who is another one only if this is root.
+func runAs(cmd *exec.Cmd, name string) error {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return err
+	}
+	if me, err := user.Current(); err != nil || me.Uid == u.Uid {
+		return err
+	}
+	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	return nil
+}
+
+// find looks for a program on the path, and where Debian keeps those that are
+// not there, the newest version last.
+func find(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	for _, path := range append([]string{"/usr/sbin/" + name, "/usr/local/sbin/" + name}, found...) {
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	return ""
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
