@@ -9,6 +9,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,10 @@ func setRetryAfter(w http.ResponseWriter, status int, err error) {
 // latestUpdate answers without an ETag: the updater of macOS shows a 304 as an
 // error, and reinstalls for ever from a stale answer.
 func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return refusal{http.StatusBadRequest, "query is malformed"}
+	}
 	if len(query["version"]) != 1 {
 		return misc.ErrInvalidVersion
 	}
@@ -69,22 +73,18 @@ func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", noStore)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
-	case err != nil && misc.ValidVersion(version):
-		return sourceError{err}
+	case err != nil && misc.ValidVersion(version): // a version that the source itself has wrong is its fault
+		return internalError{err}
 	case err != nil:
 		return err
 	}
 	body, err := release.MarshalJSON()
 	if err != nil {
-		return sourceError{err}
+		return internalError{err}
 	}
 	write(w, http.StatusOK, noStore, body)
 	return nil
 }
-
-// sourceError is a fault of the version source: whatever it wraps, a version
-// that the source itself has wrong included, it is 500.
-type sourceError struct{ error }
 
 // versionAnswers are the two forms of the mobile versions, made once for each
 // value that the source hands over.
@@ -122,14 +122,14 @@ func (h *Handler) mobileVersion(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) versionAnswers(ctx context.Context) (*versionAnswers, error) {
 	versions, err := h.cfg.Service.ClientVersions(ctx)
 	if err != nil {
-		return nil, sourceError{err}
+		return nil, internalError{err}
 	}
 	if known := h.versions.Load(); known != nil && known.of == versions {
 		return known, nil
 	}
 	body, err := versions.MarshalJSON()
 	if err != nil {
-		return nil, sourceError{err}
+		return nil, internalError{err}
 	}
 	answers := &versionAnswers{
 		of:       versions,

@@ -167,7 +167,7 @@ func (h *Handler) authenticated(serve func(w http.ResponseWriter, r *http.Reques
 			return refusal{http.StatusForbidden, "not logged in"}
 		}
 		if err != nil {
-			return fmt.Errorf("httpapi: current user: %w", err)
+			return internalError{fmt.Errorf("httpapi: current user: %w", err)}
 		}
 		return serve(w, r, userID)
 	}
@@ -180,6 +180,9 @@ type refusal struct {
 }
 
 func (r refusal) Error() string { return r.message }
+
+// internalError is a fault of the host's, whatever it wraps: always 500.
+type internalError struct{ error }
 
 // statuses turns the errors of the domain into answers; the first that
 // matches counts. ErrSend comes before what a Messenger may wrap by chance.
@@ -205,9 +208,12 @@ var statuses = []struct {
 // fail answers err, and logs what is no fault of the client's.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	answer := refusal{http.StatusInternalServerError, "internal error"}
-	if refused, ok := err.(refusal); ok {
-		answer = refused
-	} else {
+	switch e := err.(type) {
+	case refusal:
+		answer = e
+	case internalError:
+		err = e.error
+	default:
 		for _, s := range statuses {
 			if errors.Is(err, s.err) {
 				answer = refusal{s.status, s.message}

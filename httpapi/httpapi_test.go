@@ -162,7 +162,10 @@ func TestVersionEndpoints(t *testing.T) {
 		{"two versions", "GET", "/misc/latest_update?version=1.0.0&version=1.0.0", 400, failure(400, invalid)},
 		{"two numbers", "GET", "/misc/latest_update?version=1.0", 400, failure(400, invalid)},
 		{"plus sign read as a space", "GET", "/misc/latest_update?version=1.0.0+5", 400, failure(400, invalid)},
-		{"broken escape", "GET", "/misc/latest_update?version=%zz", 400, failure(400, invalid)},
+		{"broken escape", "GET", "/misc/latest_update?version=%zz", 400, failure(400, "query is malformed")},
+		{"a second version that is broken", "GET", "/misc/latest_update?version=1.0.0&version=%zz", 400, failure(400, "query is malformed")},
+		{"a semicolon", "GET", "/misc/latest_update?version=1.0.0;a", 400, failure(400, "query is malformed")},
+		{"a name in escapes", "GET", "/misc/latest_update?version=1.0.0&vers%69on=1.0.0", 400, failure(400, invalid)},
 		{"mobile, bare", "GET", "/misc/client_version", 200, clientsJSON},
 		{"mobile, extra parameters", "GET", "/misc/client_version?a=b", 200, clientsJSON},
 		{"mobile, in an envelope", "GET", "/misc/mobile_version", 200, `{"code":200,"result":` + clientsJSON + `}`},
@@ -346,6 +349,11 @@ func TestWhatClientsSendIsAnswered(t *testing.T) {
 			answer: `{"code":"200"}`, sent: ptr(misc.Message{Type: 3, From: alice, To: team, ObjectName: "RC:TxtMsg", Content: `{"content":"@all","mentionedInfo":{"type":1}}`, Mentioned: true}),
 		},
 		{
+			name: "32 characters, however long", path: "send_message",
+			body:   `{"conversationType":"PRIVATE","targetId":"z2mlAvb0c","objectName":"` + strings.Repeat("你", 32) + `","content":"raw"}`,
+			answer: `{"code":"200"}`, sent: ptr(message(1, bob, strings.Repeat("你", 32), "raw", "")),
+		},
+		{
 			name: "on, in private", path: "set_screen_capture", body: `{"conversationType":1,"targetId":"z2mlAvb0c","noticeStatus":1}`,
 			answer: `{"code":200}`, sent: ptr(notice(alice, 1, bob, "openScreenNtf")), on: &private,
 		},
@@ -461,7 +469,7 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	}
 	number := func(field string) []fault {
 		faults := []fault{{``, field + " is required"}, {`null`, field + " is required"}}
-		for _, value := range []string{`1.5`, `1.0`, `1e0`, `"01"`, `"1.5"`, `""`, `" 1"`, `"+1"`, `"-"`, `"-01"`, `"1 "`, `"0x1"`, `"PRIVATE"`, `"１"`, `"1\u0000"`, `true`, `false`, `[1]`, `{}`, `{"a":1}`} {
+		for _, value := range []string{`1.5`, `1.0`, `1e0`, `"01"`, `"1.5"`, `""`, `" 1"`, `"+1"`, `"-"`, `"-01"`, `-0`, `"-0"`, `"1 "`, `"0x1"`, `"PRIVATE"`, `"１"`, `"1\u0000"`, `true`, `false`, `[1]`, `{}`, `{"a":1}`} {
 			faults = append(faults, fault{value, field + " must be a whole number"})
 		}
 		return faults
@@ -680,6 +688,12 @@ func (f failing) SetScreenCapture(ctx context.Context, c misc.Conversation, s mi
 	return f.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
 }
 
+// backAfter is an error that knows how long it lasts, and nothing else.
+type backAfter time.Duration
+
+func (backAfter) Error() string               { return "away" }
+func (b backAfter) RetryAfter() time.Duration { return time.Duration(b) }
+
 // limited is a rate limit that knows when it ends.
 type limited struct{ after time.Duration }
 
@@ -718,6 +732,8 @@ func TestWhatFailsBehindIsTold(t *testing.T) {
 		{name: "a deadline", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", context.DeadlineExceeded), status: 504, message: late},
 		{name: "the rate limit", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrRateLimited), status: 429, message: "too many messages, try again later"},
 		{name: "the rate limit, until then", paths: "send_message", send: fmt.Errorf("x: %w", limited{1500 * time.Millisecond}), status: 429, message: "too many messages, try again later", retryAfter: "2"},
+		{name: "the cloud is away, and knows when it is back", paths: "send_message", send: fmt.Errorf("%w: %w", misc.ErrUnreachable, backAfter(time.Minute)), status: 502, message: refused},
+		{name: "the rate limit, in time", paths: "send_message", send: fmt.Errorf("%w: %w", misc.ErrTimeout, misc.ErrRateLimited), status: 429, message: "too many messages, try again later"},
 		{name: "the rate limit, until some time", paths: "send_message", send: limited{}, status: 429, message: "too many messages, try again later"},
 	} {
 		for path := range strings.FieldsSeq(test.paths) {
@@ -762,6 +778,78 @@ func TestAFailedNoticeIsSentByTheSameCallAgain(t *testing.T) {
 	h.cloud.Fail(nil)
 	require.Equal(t, 200, h.do(t, "POST", "/misc/set_screen_capture", good["set_screen_capture"]).Code)
 	assert.Equal(t, []misc.Message{notice(alice, 1, bob, "openScreenNtf")}, h.cloud.Delivered())
+}
+
+func TestAnErrorOfTheLoginIsTheHostsWhateverItWraps(t *testing.T) {
+	for _, wrapped := range []error{misc.ErrInvalidID, misc.ErrNotFriend, misc.ErrRateLimited, misc.ErrTimeout, misc.ErrSend} {
+		h := newHost(t)
+		h.http.CurrentUser = func(*http.Request) (string, error) { return alice, fmt.Errorf("session: %w", wrapped) }
+		w := h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"])
+		assert.Equal(t, failure(500, "internal error"), w.Body.String())
+		require.Len(t, h.log.lines(), 1)
+		assert.Contains(t, h.log.lines()[0], "session: "+wrapped.Error())
+	}
+}
+
+// causes collects the errors that are logged.
+type causes struct {
+	slog.Handler
+	errs []error
+}
+
+func (c *causes) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c *causes) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if err, ok := a.Value.Any().(error); ok {
+			c.errs = append(c.errs, err)
+		}
+		return true
+	})
+	return nil
+}
+
+func TestALoggedCauseKeepsItsChain(t *testing.T) {
+	boom := errors.New("boom")
+	h := newHost(t)
+	logged := &causes{}
+	h.http.Logger = slog.New(logged)
+	h.misc.Versions = &versionSource{err: boom}
+	h.http.CurrentUser = func(*http.Request) (string, error) { return "", boom }
+	h.do(t, "GET", "/misc/latest_update?version=1.0.0", "")
+	h.do(t, "GET", "/misc/client_version", "")
+	h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"])
+	require.Len(t, logged.errs, 3)
+	for _, err := range logged.errs {
+		assert.ErrorIs(t, err, boom)
+	}
+}
+
+// TestVersionAnswersAreEncodedOnce holds the allocations to the limits that
+// BenchmarkInProcess names; encoding an answer takes more.
+func TestVersionAnswersAreEncodedOnce(t *testing.T) {
+	h := newHost(t).handler(t)
+	for target, limit := range map[string]float64{
+		"/misc/latest_update?version=1.0.0&platform=darwin": 12,
+		"/misc/client_version":                              4,
+		"/misc/mobile_version":                              4,
+	} {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		w := &discard{header: http.Header{}}
+		assert.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}), limit+1, target) // one for the header of a bare handler
+	}
+}
+
+func TestTheOpenAPIDocumentNamesEveryEndpoint(t *testing.T) {
+	document := httpapi.OpenAPI()
+	for _, path := range []string{"latest_update", "client_version", "mobile_version", "send_message", "set_screen_capture", "get_screen_capture", "send_sc_msg"} {
+		assert.Contains(t, string(document), "\n  /misc/"+path+":\n")
+	}
+	clear(document)
+	assert.NotEqual(t, document, httpapi.OpenAPI(), "a caller's copy is the caller's")
 }
 
 func TestAnEmptyUserIsNotLoggedIn(t *testing.T) {

@@ -35,9 +35,6 @@ func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID str
 	if body.err != nil {
 		return body.err
 	}
-	if utf8.RuneCountInString(m.ObjectName) > misc.MaxObjectName {
-		return misc.ErrInvalidObjectName
-	}
 	if m.Content, err = misc.OutgoingContent(m.ObjectName, content); err != nil {
 		return err
 	}
@@ -193,7 +190,7 @@ func (b *body) number(field string) int {
 		value = ""
 	}
 	digits := strings.TrimPrefix(value, "-")
-	if digits == "" || strings.Trim(digits, "0123456789") != "" || len(digits) > 1 && digits[0] == '0' {
+	if digits == "" || strings.Trim(digits, "0123456789") != "" || digits[0] == '0' && value != "0" {
 		b.wrong(field, "must be a whole number")
 		return -1
 	}
