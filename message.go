@@ -165,9 +165,7 @@ func checkContent(content string) error {
 func (s *Service) checkRelation(ctx context.Context, userID string, t ConversationType, targetID string) error {
 	var related bool
 	var err error
-	refusal := ErrNotFriend
 	if t == Group {
-		refusal = ErrNotMember
 		related, err = s.cfg.Relations.IsGroupMember(ctx, targetID, userID)
 	} else {
 		related, err = s.cfg.Relations.AreFriends(ctx, userID, targetID)
@@ -176,9 +174,17 @@ func (s *Service) checkRelation(ctx context.Context, userID string, t Conversati
 	case err != nil:
 		return fmt.Errorf("misc: relations: %w", err)
 	case !related:
-		return refusal
+		return refusal(t)
 	}
 	return nil
+}
+
+// refusal is what a user hears who is not related to a target of type t.
+func refusal(t ConversationType) error {
+	if t == Group {
+		return ErrNotMember
+	}
+	return ErrNotFriend
 }
 
 // send hands m to the Messenger. A deadline that passes there is ErrTimeout,

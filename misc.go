@@ -27,6 +27,7 @@ package misc
 import (
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Config holds what a [Service] works with. All four interfaces are required.
@@ -46,7 +47,8 @@ type Config struct {
 // A Service carries out the operations behind the endpoints. It keeps no state
 // of its own: any number of instances may share a store. Make one with [New].
 type Service struct {
-	cfg Config
+	cfg     Config
+	related RelatedStore // nil if Config has none, or asks for no relation
 }
 
 // New returns a Service over cfg, or an error that names everything missing.
@@ -68,5 +70,15 @@ func New(cfg Config) (*Service, error) {
 	if len(missing) > 0 {
 		return nil, errors.Join(missing...)
 	}
-	return &Service{cfg: cfg}, nil
+	s := &Service{cfg: cfg}
+	if both, ok := cfg.Captures.(RelatedStore); ok && !cfg.InsecureOpenScreenCapture && same(cfg.Captures, cfg.Relations) {
+		s.related = both
+	}
+	return s, nil
+}
+
+// same reports whether a and b are one value; of values that cannot be
+// compared, nobody knows.
+func same(a, b any) bool {
+	return reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }

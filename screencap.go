@@ -97,13 +97,22 @@ func (s *Service) ScreenCapture(ctx context.Context, userID string, t Conversati
 	if errors.Is(err, ErrUnsupportedType) {
 		return NoticeOff, nil
 	}
-	if err == nil {
-		err = s.checkScreenCapture(ctx, userID, t, targetID)
-	}
 	if err != nil {
 		return NoticeOff, err
 	}
-	status, err := s.cfg.Captures.ScreenCapture(ctx, c)
+	status := NoticeOff
+	if s.related != nil {
+		var related bool
+		related, status, err = s.related.RelatedScreenCapture(ctx, userID, c)
+		if err == nil && !related {
+			return NoticeOff, refusal(t)
+		}
+	} else {
+		if err := s.checkScreenCapture(ctx, userID, t, targetID); err != nil {
+			return NoticeOff, err
+		}
+		status, err = s.cfg.Captures.ScreenCapture(ctx, c)
+	}
 	if err != nil {
 		return NoticeOff, fmt.Errorf("misc: screen capture: %w", err)
 	}

@@ -218,3 +218,74 @@ func TestWhatAHostsPartsReportIsWrapped(t *testing.T) {
 		}
 	}
 }
+
+// both is a RelatedStore that counts how often it is asked both questions.
+type both struct {
+	*misc.MemoryStore
+	*misctest.Relations
+	asked  *int
+	status misc.NoticeStatus
+	err    error
+}
+
+func (b both) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	*b.asked++
+	a, other := c.Users()
+	if a != userID {
+		a, other = other, a
+	}
+	related, _ := b.AreFriends(ctx, a, other)
+	if c.Type() == misc.Group {
+		related, _ = b.IsGroupMember(ctx, c.GroupID(), userID)
+	}
+	return related, b.status, b.err
+}
+
+func TestARelatedStoreIsAskedOnce(t *testing.T) {
+	lost := errors.New("lost")
+	world := misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, bob}}, Groups: map[string][]string{team: {alice}}})
+	for _, test := range []struct {
+		name, user, target string
+		kind               misc.ConversationType
+		status, want       misc.NoticeStatus
+		lost, err          error
+	}{
+		{name: "a friend", user: bob, kind: misc.Private, target: alice, status: misc.NoticeOn, want: misc.NoticeOn},
+		{name: "a member", user: alice, kind: misc.Group, target: team},
+		{name: "a stranger, whatever is set", user: mallory, kind: misc.Private, target: alice, status: misc.NoticeOn, err: misc.ErrNotFriend},
+		{name: "a stranger to the group", user: bob, kind: misc.Group, target: team, status: misc.NoticeOn, err: misc.ErrNotMember},
+		{name: "a failure", user: alice, kind: misc.Private, target: bob, status: misc.NoticeOn, lost: lost, err: lost},
+	} {
+		asked := 0
+		b := &both{misc.NewMemoryStore(), world, &asked, test.status, test.lost}
+		got, err := service(t, misc.Config{Relations: b, Captures: b}).ScreenCapture(t.Context(), test.user, test.kind, test.target)
+		assert.ErrorIs(t, err, test.err, test.name)
+		assert.Equal(t, test.want, got, test.name)
+		assert.Equal(t, 1, asked, test.name)
+	}
+}
+
+// list cannot be compared with ==.
+type list struct {
+	*both
+	_ []string
+}
+
+func TestTwoPartsAreAskedEach(t *testing.T) {
+	asked := 0
+	newBoth := func() *both {
+		return &both{misc.NewMemoryStore(), misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, bob}}}), &asked, misc.NoticeOn, nil}
+	}
+	one := newBoth()
+	for name, cfg := range map[string]misc.Config{
+		"of one type":            {Relations: newBoth(), Captures: newBoth()},
+		"not to be compared":     {Relations: list{both: one}, Captures: list{both: one}},
+		"open to anyone":         {Relations: one, Captures: one, InsecureOpenScreenCapture: true},
+		"a store with relations": {Relations: relations(), Captures: one},
+	} {
+		got, err := service(t, cfg).ScreenCapture(t.Context(), alice, misc.Private, bob)
+		require.NoError(t, err, name)
+		assert.Equal(t, misc.NoticeOff, got, name)
+		assert.Zero(t, asked, name)
+	}
+}

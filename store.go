@@ -12,7 +12,7 @@ import (
 // ScreenCapture returns, through any instance over the same data. Setting the
 // same value again is no error. A cancelled context stops either method with
 // an error, and a set that returns one may be repeated. An id that the store
-// cannot translate, such as those of the zero Conversation, is ErrInvalidID.
+// cannot translate is ErrInvalidID.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c; NoticeOff for one never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
@@ -20,6 +20,19 @@ type ScreenCaptureStore interface {
 	// SetScreenCapture replaces the setting of c in one atomic step. A status
 	// other than NoticeOff and NoticeOn is ErrInvalidNoticeStatus.
 	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
+}
+
+// A RelatedStore is a ScreenCaptureStore that knows the Relations as well, and
+// answers both questions of [Service.ScreenCapture] at once: in one round trip
+// to a database. [New] uses that where Config holds one RelatedStore in both
+// fields; no host has to implement it.
+type RelatedStore interface {
+	ScreenCaptureStore
+	Relations
+
+	// RelatedScreenCapture reports whether userID is a friend of the other
+	// user of c, or a member of its group, and returns the setting of c if so.
+	RelatedScreenCapture(ctx context.Context, userID string, c Conversation) (related bool, s NoticeStatus, err error)
 }
 
 var _ ScreenCaptureStore = (*MemoryStore)(nil)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -17,8 +16,8 @@ import (
 
 // A Cloud stands in for RongCloud: an [http.Handler] that takes private and
 // group messages for one app, and keeps them. It checks the signature, and
-// takes the parameters that misc.Message has use for and no other. For
-// failures, put a handler in front of it.
+// takes the parameters that misc.Message has use for and no other. It does not
+// look into the content. For failures, put a handler in front of it.
 //
 // Messages, nonces and values of msgRandom are kept until Reset; a nonce or a
 // msgRandom that comes again before is refused. Make one with [NewCloud].
@@ -193,8 +192,6 @@ func (c *Cloud) readForm(form map[string][]string, m *misc.Message) *refusal {
 		return refuse(http.StatusBadRequest, codeTooLong, "objectName may have 32 characters")
 	case len(m.Content) > misc.MaxContent:
 		return refuse(http.StatusBadRequest, codeTooLong, "content may have 128 KiB")
-	case strings.HasPrefix(m.ObjectName, "RC:") && !json.Valid([]byte(m.Content)):
-		return refuse(http.StatusBadRequest, codeBad, "the content of a built-in type must be JSON")
 	}
 	if random, ok := form["msgRandom"]; ok && !c.isNew("msgRandom "+random[0]) {
 		return refuse(http.StatusBadRequest, codeBad, "msgRandom was used before")

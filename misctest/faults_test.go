@@ -32,7 +32,7 @@ func others() {
 func wrongImplementations() []implementation {
 	var all []implementation
 	for suite, wrong := range map[string]map[string]implementation{
-		"captures": wrongStores(), "relations": wrongRelations(), "versions": wrongVersions(), "messenger": wrongMessengers(),
+		"captures": wrongStores(), "relations": wrongRelations(), "versions": wrongVersions(), "messenger": wrongMessengers(), "related": wrongRelatedStores(),
 	} {
 		for name, impl := range wrong {
 			impl.name = suite + ": " + name
@@ -84,7 +84,13 @@ func must[T any](v T, err error) T {
 }
 
 // number decodes an id of the suites.
-func number(id string) uint32 { return must(codec.Decode(id)) }
+func number(id string) uint32 {
+	n, err := codec.Decode(id)
+	if err != nil {
+		return 0 // names nobody
+	}
+	return n
+}
 
 // users returns the users of a pair in the order of their numbers.
 func users(c misc.Conversation) (lower, higher string, ok bool) {
@@ -249,6 +255,23 @@ func wrongStores() map[string]implementation {
 	}
 
 	return map[string]implementation{
+		"fails on an id that it cannot read": wrong("an id that is none is no error but misc.ErrInvalidID", func(s *store) {
+			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+				a, _ := c.Users()
+				if _, err := codec.Decode(cmp.Or(a, c.GroupID())); err != nil {
+					return misc.NoticeOff, errFault
+				}
+				return s.MemoryStore.ScreenCapture(ctx, c)
+			}
+		}),
+		"fails to set what it cannot read": wrong("an id that is none is no error but misc.ErrInvalidID", func(s *store) {
+			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+				if _, err := codec.Decode(c.GroupID()); err != nil && c.Type() == misc.Group {
+					return errFault
+				}
+				return s.MemoryStore.SetScreenCapture(ctx, c, status)
+			}
+		}),
 		"takes any status": wrong("a status that is none is refused and changes nothing", func(s *store) {
 			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
 				return s.MemoryStore.SetScreenCapture(ctx, c, min(max(status, misc.NoticeOff), misc.NoticeOn))
@@ -623,6 +646,22 @@ func wrongRelations() map[string]implementation {
 	const unknown = "an unknown id is related to nobody and no error"
 	const atOnce = "questions at the same time get their own answers"
 	return map[string]implementation{
+		"fails on a friend that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(r *related, _ misctest.World) {
+			r.friends = func(ctx context.Context, a, b string) (bool, error) {
+				if _, err := codec.Decode(b); err != nil {
+					return false, errFault
+				}
+				return r.Relations.AreFriends(ctx, a, b)
+			}
+		}),
+		"fails on a group that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(r *related, _ misctest.World) {
+			r.member = func(ctx context.Context, a, b string) (bool, error) {
+				if _, err := codec.Decode(a); err != nil {
+					return false, errFault
+				}
+				return r.Relations.IsGroupMember(ctx, a, b)
+			}
+		}),
 		"friends in the order of strings": wrong(directions, func(r *related, _ misctest.World) {
 			r.friends = func(ctx context.Context, a, b string) (bool, error) {
 				ok, err := r.Relations.AreFriends(ctx, a, b)
@@ -1209,6 +1248,88 @@ func wrongMessengers() map[string]implementation {
 				}
 				return cloud.Send(ctx, m)
 			}
+		}),
+	}
+}
+
+// A relatedStore answers both questions at once, from two fakes.
+type relatedStore struct {
+	*misc.MemoryStore
+	*misctest.Relations
+	answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)
+}
+
+func (s *relatedStore) RelatedScreenCapture(ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	return s.answer(s, ctx, user, c)
+}
+
+// relation asks the relations as misc.Service does.
+func (s *relatedStore) relation(ctx context.Context, user string, c misc.Conversation) (bool, error) {
+	if c.Type() == misc.Group {
+		return s.IsGroupMember(ctx, c.GroupID(), user)
+	}
+	other, b := c.Users()
+	if other == user {
+		other = b
+	}
+	return s.AreFriends(ctx, user, other)
+}
+
+func bothQuestions(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	related, err := s.relation(ctx, user, c)
+	if err != nil {
+		return false, misc.NoticeOff, err
+	}
+	status, err := s.ScreenCapture(ctx, c)
+	return related, status, err
+}
+
+func relatedStores(answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) func(*testing.T) {
+	return func(t *testing.T) {
+		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore {
+			return &relatedStore{misc.NewMemoryStore(), misctest.NewRelations(w), answer}
+		})
+	}
+}
+
+func wrongRelatedStores() map[string]implementation {
+	wrong := func(breaks string, answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) implementation {
+		return implementation{breaks: breaks, suite: relatedStores(answer)}
+	}
+	return map[string]implementation{
+		"asks for the first user of the pair": wrong("friends read their setting whoever asks", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			if first, _ := c.Users(); c.Type() == misc.Private && first != user {
+				related, err := s.AreFriends(ctx, user, user)
+				return related, misc.NoticeOff, err
+			}
+			return bothQuestions(s, ctx, user, c)
+		}),
+		"a group never set has no members": wrong("members read the setting of their group", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			related, status, err := bothQuestions(s, ctx, user, c)
+			return related && (status == misc.NoticeOn || c.Type() == misc.Private), status, err
+		}),
+		"whatever is on is related": wrong("strangers are not related, whatever is set", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			related, status, err := bothQuestions(s, ctx, user, c)
+			return related || status == misc.NoticeOn, status, err
+		}),
+		"takes friends for members": wrong("a group is not a user with its number", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			related, status, err := bothQuestions(s, ctx, user, c)
+			if err == nil && c.Type() == misc.Group && !related {
+				related, err = s.AreFriends(ctx, user, c.GroupID())
+			}
+			return related, status, err
+		}),
+		"fails on an id that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			a, b := c.Users()
+			_, errA := codec.Decode(cmp.Or(a, c.GroupID()))
+			_, errB := codec.Decode(cmp.Or(b, c.GroupID()))
+			if errA != nil || errB != nil {
+				return false, misc.NoticeOff, errFault
+			}
+			return bothQuestions(s, ctx, user, c)
+		}),
+		"ignores its context": wrong("a cancelled question is an error", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+			return bothQuestions(s, context.WithoutCancel(ctx), user, c)
 		}),
 	}
 }

@@ -1,8 +1,8 @@
 // Package misctest tests implementations of the interfaces of package misc,
 // and stands in for them in the tests of a host.
 //
-// The suites [TestScreenCaptureStore], [TestRelations], [TestVersionSource]
-// and [TestMessenger] are called from a test of the implementation, with a
+// The suites [TestScreenCaptureStore], [TestRelations], [TestVersionSource],
+// [TestMessenger] and [TestRelatedStore] are called from a test of the implementation, with a
 // function that makes one. Each rule of the interface is a subtest whose name
 // says the rule. A subtest calls that function once; what the calls return may
 // share its data, such as one database. The suites measure no time: an

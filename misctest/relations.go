@@ -45,6 +45,15 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 		}
 	})
 
+	rule("an id that is none is not related or misc.ErrInvalidID", world{}, func(t *testing.T, r relations) {
+		for _, id := range noIDs {
+			friends, err := r.AreFriends(t.Context(), ID(151), id)
+			wantNoID(t, "AreFriends", id, friends, err)
+			member, err := r.IsGroupMember(t.Context(), id, ID(151))
+			wantNoID(t, "IsGroupMember", id, member, err)
+		}
+	})
+
 	rule("nobody is a friend of themselves", world{
 		friends: [][2]uint32{{201, 202}},
 	}, func(t *testing.T, r relations) {

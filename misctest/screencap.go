@@ -144,6 +144,16 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 		}
 	})
 
+	rule("an id that is none is no error but misc.ErrInvalidID", func(t *testing.T, s misc.ScreenCaptureStore) {
+		for _, id := range noIDs {
+			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(771), id), misc.GroupConversation(id)} {
+				_, err := s.ScreenCapture(t.Context(), c)
+				wantNoID(t, "ScreenCapture", id, false, err)
+				wantNoID(t, "SetScreenCapture", id, false, s.SetScreenCapture(t.Context(), c, misc.NoticeOff))
+			}
+		}
+	})
+
 	rule("a cancelled read is an error", func(t *testing.T, s misc.ScreenCaptureStore) {
 		setCapture(t, s, group(801), misc.NoticeOn)
 		for _, c := range []misc.Conversation{group(801), pair(802, 803)} {

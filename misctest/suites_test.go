@@ -42,6 +42,7 @@ func rightImplementations() []implementation {
 				return misctest.NewRelations(all)
 			})
 		}},
+		{name: "related: memory", suite: relatedStores(bothQuestions)},
 		{name: "versions: static", suite: versions(func() misc.VersionSource { return staticVersions() })},
 		{name: "versions: no desktop release", suite: versions(func() misc.VersionSource { return none })},
 		{name: "versions: by platform", suite: versions(func() misc.VersionSource {

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/sealtalk-go/misc"
 )
 
 const (
@@ -22,9 +24,8 @@ const (
 	maxLen     = 9
 )
 
-// ErrInvalidID reports a number that has no public id, or a string that is
-// none.
-var ErrInvalidID = errors.New("n3d: invalid id")
+// errDecode is made once, so that a wrong id costs no allocation.
+var errDecode = fmt.Errorf("n3d: %w", misc.ErrInvalidID)
 
 // A Codec translates ids under one key. Make one with [New].
 type Codec struct {
@@ -71,8 +72,8 @@ func New(key string) (*Codec, error) {
 	return c, nil
 }
 
-// Encode returns the public id of id. It is ErrInvalidID for 0, and under a
-// rare key for those numbers whose encoding would name another one.
+// Encode returns the public id of id. It is
+// misc.ErrInvalidID for 0, and under a rare key for those numbers whose encoding would name another one.
 func (c *Codec) Encode(id uint32) (string, error) {
 	var buf [maxLen]byte
 	public, err := c.appendID(buf[:0], id)
@@ -81,7 +82,7 @@ func (c *Codec) Encode(id uint32) (string, error) {
 
 func (c *Codec) appendID(b []byte, id uint32) ([]byte, error) {
 	if id == 0 {
-		return nil, fmt.Errorf("%w: 0 has no public id", ErrInvalidID)
+		return nil, fmt.Errorf("n3d: 0 has no public id: %w", misc.ErrInvalidID)
 	}
 	n := c.keyCode - uint64(id)
 	d := n % base
@@ -96,18 +97,18 @@ func (c *Codec) appendID(b []byte, id uint32) ([]byte, error) {
 	}
 	if n == base {
 		// The loop ends one digit early here, as it does on every server.
-		return nil, fmt.Errorf("%w: the encoding of %d would name another id", ErrInvalidID, id)
+		return nil, fmt.Errorf("n3d: the encoding of %d would name another id: %w", id, misc.ErrInvalidID)
 	}
 	return b, nil
 }
 
 // Decode returns the id whose public id is public. Anything that Encode does
-// not produce is ErrInvalidID, so that each id has one public id and no other.
+// not produce is misc.ErrInvalidID, so that each id has one public id and no other.
 func (c *Codec) Decode(public string) (uint32, error) {
 	if id, ok := c.decode(public); ok {
 		return id, nil
 	}
-	return 0, ErrInvalidID
+	return 0, errDecode
 }
 
 func (c *Codec) decode(public string) (uint32, bool) {
@@ -128,7 +129,7 @@ func (c *Codec) decode(public string) (uint32, bool) {
 		t = j
 		power *= base
 	}
-	if n >= c.keyCode || c.keyCode-n > math.MaxUint32 {
+	if c.keyCode-n > math.MaxUint32 { // also where n is the larger one, and the difference wraps around
 		return 0, false
 	}
 	var buf [maxLen]byte

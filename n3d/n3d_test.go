@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/n3d"
 )
 
@@ -109,7 +110,7 @@ func TestAnIDThatWouldNameAnotherIsRefused(t *testing.T) {
 	c := codec(t, keyFor(62*62*62*62*62*62+math.MaxUint32))
 	for _, id := range []uint32{math.MaxUint32, math.MaxUint32 - 1, math.MaxUint32 - 61, math.MaxUint32 - 916132831} {
 		public, err := c.Encode(id)
-		assert.ErrorIs(t, err, n3d.ErrInvalidID, "id %d", id)
+		assert.ErrorIs(t, err, misc.ErrInvalidID, "id %d", id)
 		assert.Empty(t, public)
 	}
 	for _, id := range []uint32{1, math.MaxUint32 - 916132832} {
@@ -120,7 +121,7 @@ func TestAnIDThatWouldNameAnotherIsRefused(t *testing.T) {
 		assert.Equal(t, id, back)
 	}
 	_, err := codec(t, key).Encode(0)
-	assert.ErrorIs(t, err, n3d.ErrInvalidID)
+	assert.ErrorIs(t, err, misc.ErrInvalidID)
 }
 
 // keyFor returns a key of seven characters with the given keyCode.
@@ -141,7 +142,7 @@ func TestOnlyTheCanonicalIDIsAccepted(t *testing.T) {
 		"1", "12345", "zzzzzzzzz", "000000000",
 	} {
 		_, err := c.Decode(public)
-		assert.ErrorIs(t, err, n3d.ErrInvalidID, "%q", public)
+		assert.ErrorIs(t, err, misc.ErrInvalidID, "%q", public)
 	}
 	other, err := codec(t, "SomeOtherKey").Encode(1)
 	require.NoError(t, err)
@@ -223,5 +224,5 @@ func ExampleCodec() {
 	id, _ := c.Decode(public)
 	_, err = c.Decode("nobody")
 	fmt.Println(public, id, err)
-	// Output: JsbFeYhE2 12345 n3d: invalid id
+	// Output: JsbFeYhE2 12345 n3d: misc: id is not a valid public id
 }

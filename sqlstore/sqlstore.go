@@ -87,10 +87,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-var (
-	_ misc.ScreenCaptureStore = (*Store)(nil)
-	_ misc.Relations          = (*Store)(nil)
-)
+var _ misc.RelatedStore = (*Store)(nil)
 
 // A Store answers from the tables. Make one with [New].
 type Store struct {
@@ -98,6 +95,7 @@ type Store struct {
 	cfg     Config
 
 	capture, setCapture, friends, member *sql.Stmt
+	friendsCapture, memberCapture        *sql.Stmt // both questions at once
 }
 
 // New checks the tables and prepares the statements, or returns an error that
@@ -132,6 +130,8 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 	if _, ok := found["group_members"]["isDeleted"]; ok {
 		member += dialect.notDeleted
 	}
+	// The first column of both is the relation, the second the setting.
+	capture := `, (` + strings.NewReplacer("?", dialect.third, "$1", dialect.third).Replace(dialect.capture) + `)`
 	s := &Store{dialect: dialect, cfg: cfg}
 	for _, p := range []struct {
 		stmt **sql.Stmt
@@ -141,6 +141,8 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 		{&s.setCapture, dialect.setCapture},
 		{&s.friends, dialect.friends},
 		{&s.member, member},
+		{&s.friendsCapture, `SELECT (` + dialect.friends + `)` + capture},
+		{&s.memberCapture, `SELECT (` + member + `)` + capture},
 	} {
 		if *p.stmt, err = db.PrepareContext(ctx, p.text); err != nil {
 			return nil, errors.Join(fmt.Errorf("sqlstore: prepare: %w", err), s.Close())
@@ -152,7 +154,7 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 // Close gives up the prepared statements. The Store is of no use afterwards.
 func (s *Store) Close() error {
 	var faults []error
-	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member} {
+	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsCapture, s.memberCapture} {
 		if stmt != nil { // New closes what it has prepared when the next one fails
 			faults = append(faults, stmt.Close())
 		}
@@ -227,11 +229,7 @@ func (s *Store) IsGroupMember(ctx context.Context, groupID, userID string) (bool
 }
 
 func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nameB, publicB string) (bool, error) {
-	a, err := s.decode(nameA, publicA)
-	if err != nil {
-		return false, err
-	}
-	b, err := s.decode(nameB, publicB)
+	a, b, err := s.decodeBoth(nameA, publicA, nameB, publicB)
 	if err != nil {
 		return false, err
 	}
@@ -240,6 +238,32 @@ func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nam
 		return false, fmt.Errorf("sqlstore: relations: %w", err)
 	}
 	return rows > 0, nil
+}
+
+// RelatedScreenCapture implements [misc.RelatedStore].
+func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (related bool, _ misc.NoticeStatus, err error) {
+	operateID, err := s.operateID(c)
+	if err != nil {
+		return false, misc.NoticeOff, err
+	}
+	stmt, nameA, publicA, nameB, publicB := s.memberCapture, "groupID", c.GroupID(), "userID", userID
+	if c.Type() == misc.Private {
+		other, b := c.Users()
+		if other == userID {
+			other = b
+		}
+		stmt, nameA, publicA, nameB, publicB = s.friendsCapture, "userID", userID, "otherID", other
+	}
+	a, b, err := s.decodeBoth(nameA, publicA, nameB, publicB)
+	if err != nil {
+		return false, misc.NoticeOff, err
+	}
+	var rows int64
+	var status sql.NullInt64
+	if err := stmt.QueryRowContext(ctx, a, b, operateID).Scan(&rows, &status); err != nil {
+		return false, misc.NoticeOff, fmt.Errorf("sqlstore: related screen capture: %w", err)
+	}
+	return rows > 0, misc.NoticeStatus(status.Int64), nil // NULL, never set, is 0
 }
 
 // operateID returns the key of c in screen_statuses.
@@ -257,10 +281,17 @@ func (s *Store) operateID(c misc.Conversation) (string, error) {
 	return strconv.FormatInt(min(a, b), 10) + "_" + strconv.FormatInt(max(a, b), 10), err
 }
 
+func (s *Store) decodeBoth(nameA, publicA, nameB, publicB string) (a, b int64, err error) {
+	if a, err = s.decode(nameA, publicA); err == nil {
+		b, err = s.decode(nameB, publicB)
+	}
+	return a, b, err
+}
+
 func (s *Store) decode(name, public string) (int64, error) {
 	id, err := s.cfg.Codec.Decode(public)
 	if err != nil {
-		return 0, fmt.Errorf("sqlstore: %s: %w: %w", name, misc.ErrInvalidID, err)
+		return 0, fmt.Errorf("sqlstore: %s: %w", name, err)
 	}
 	return int64(id), nil
 }

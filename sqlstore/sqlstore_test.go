@@ -260,11 +260,19 @@ func TestWhatIsNoIDReachesNoDatabase(t *testing.T) {
 		"sqlstore: user of the conversation: ": func() error {
 			return s.SetScreenCapture(t.Context(), misc.PrivateConversation(id(1), "~"), misc.NoticeOn)
 		},
-		"sqlstore: user of the conversation: misc": func() error {
+		"sqlstore: user of the conversation: n3d": func() error {
 			return s.SetScreenCapture(t.Context(), misc.PrivateConversation("!", id(1)), misc.NoticeOn)
 		},
 		"sqlstore: user of the conversation": func() error {
 			return s.SetScreenCapture(t.Context(), misc.Conversation{}, misc.NoticeOn)
+		},
+		"sqlstore: group of the": func() error {
+			_, _, err := s.RelatedScreenCapture(t.Context(), id(1), misc.GroupConversation("kFpN4KiZnn"))
+			return err
+		},
+		"sqlstore: userID": func() error {
+			_, _, err := s.RelatedScreenCapture(t.Context(), "no id", misc.GroupConversation(id(1)))
+			return err
 		},
 		"sqlstore: group of the conversation: ": func() error {
 			_, err := s.ScreenCapture(t.Context(), misc.GroupConversation("?"))
@@ -273,7 +281,6 @@ func TestWhatIsNoIDReachesNoDatabase(t *testing.T) {
 	} {
 		err := ask()
 		require.ErrorIs(t, err, misc.ErrInvalidID, name)
-		require.ErrorIs(t, err, n3d.ErrInvalidID, name)
 		require.ErrorContains(t, err, name)
 		require.NotContains(t, err.Error(), id(1))
 	}
@@ -294,6 +301,8 @@ func TestFailedQuestionsAreErrors(t *testing.T) {
 	_, err = s.AreFriends(t.Context(), id(1), id(2))
 	require.ErrorIs(t, err, broken)
 	_, err = s.IsGroupMember(t.Context(), id(1), id(2))
+	require.ErrorIs(t, err, broken)
+	_, _, err = s.RelatedScreenCapture(t.Context(), id(1), pair)
 	require.ErrorIs(t, err, broken)
 }
 
@@ -350,7 +359,7 @@ func TestCloseGivesUpEveryStatement(t *testing.T) {
 	require.NoError(t, err)
 	before := f.closed
 	require.NoError(t, s.Close())
-	require.Equal(t, before+4, f.closed)
+	require.Equal(t, before+6, f.closed)
 }
 
 func TestMigrateMakesWhatIsMissingAndNothingElse(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"embed"
 	"errors"
@@ -52,10 +53,7 @@ func newHost() (_ *host, err error) {
 			return nil, err
 		}
 	}
-	relations := misctest.NewRelations(misctest.World{
-		Friends: [][2]string{{h.public["alice"], h.public["bob"]}},
-		Groups:  map[string][]string{h.public["team"]: {h.public["alice"], h.public["bob"]}},
-	})
+	relations := relations{codec}
 
 	// The two version files. A server has them in a directory of its own, where
 	// they may change at any time.
@@ -110,6 +108,26 @@ func newHost() (_ *host, err error) {
 	}
 	h.mux.Handle("/misc/", handler)
 	return h, nil
+}
+
+// relations answers for the numbers of a database. An id that the codec cannot
+// decode is misc.ErrInvalidID, and so a 400.
+type relations struct{ codec *n3d.Codec }
+
+func (r relations) AreFriends(_ context.Context, userID, otherID string) (bool, error) {
+	user, other, err := r.decode(userID, otherID)
+	return user != other && max(user, other) <= 2, err // 1 and 2
+}
+
+func (r relations) IsGroupMember(_ context.Context, groupID, userID string) (bool, error) {
+	group, user, err := r.decode(groupID, userID)
+	return group == 7 && user <= 2, err
+}
+
+func (r relations) decode(a, b string) (uint32, uint32, error) {
+	x, errX := r.codec.Decode(a)
+	y, errY := r.codec.Decode(b)
+	return x, y, errors.Join(errX, errY)
 }
 
 // currentUser believes the header X-User, which names a user. A server looks

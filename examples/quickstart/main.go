@@ -19,13 +19,14 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
 func main() {
 	listen := flag.String("listen", "", "keep serving on this loopback `address`, such as 127.0.0.1:8585")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
 	if *listen == "" {
@@ -60,7 +61,7 @@ func keepServing(ctx context.Context, out io.Writer, address string) error {
 	defer server.Close()
 
 	fmt.Fprintf(out, "Serving on http://%s until interrupted. Try:\n\n", listener.Addr())
-	for _, s := range []step{steps[0], steps[10], steps[11]} {
+	for _, s := range []step{steps[0], steps[11], steps[12]} {
 		fmt.Fprintln(out, h.curl("http://"+listener.Addr().String(), s))
 	}
 	<-ctx.Done()

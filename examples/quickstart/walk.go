@@ -78,6 +78,12 @@ var steps = []step{
 		status: 403, answer: `{"code":403,"message":"targetId is not a friend of yours"}`,
 	},
 	{
+		title: "An id that is none",
+		user:  "alice", method: "POST", path: "/misc/send_message",
+		body:   `{"conversationType":"PRIVATE","targetId":"DS9ahdanm","objectName":"RC:TxtMsg","content":"hi"}`,
+		status: 400, answer: `{"code":400,"message":"targetId is not a valid id"}`,
+	},
+	{
 		title: "A chat room is no conversation that this endpoint serves",
 		user:  "alice", method: "POST", path: "/misc/send_message",
 		body:   `{"conversationType":"CHATROOM","targetId":"<bob>","objectName":"RC:TxtMsg","content":"hi"}`,

@@ -30,6 +30,16 @@ func TestStoreIsRelations(t *testing.T) {
 	})
 }
 
+func TestStoreIsARelatedStore(t *testing.T) {
+	eachKind(t, kinds(), func(t *testing.T, d *database) {
+		s := d.store(t, nil)
+		misctest.TestRelatedStore(t, func(t *testing.T, w misctest.World) misc.RelatedStore {
+			d.put(t, w)
+			return s
+		})
+	})
+}
+
 // put adds the relations in w as SealTalk's servers do: two rows for friends.
 func (d *database) put(t testing.TB, w misctest.World) {
 	t.Helper()

@@ -1,0 +1,104 @@
+package misctest
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+)
+
+// TestRelatedStore tests what a misc.RelatedStore adds to a store and to
+// relations, which have suites of their own. The demands are those of
+// [TestRelations] and [TestScreenCaptureStore].
+func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore) {
+	rule := func(name string, w world, check func(t *testing.T, s relatedStore)) {
+		t.Run(name, func(t *testing.T) { check(t, relatedStore{newStore(t, w.public())}) })
+	}
+
+	// By number 2 is below 10, and as strings ID(10) is below ID(2).
+	rule("friends read their setting whoever asks", world{
+		friends: [][2]uint32{{2, 10}},
+	}, func(t *testing.T, s relatedStore) {
+		s.want(t, 2, pair(2, 10), true, misc.NoticeOff)
+		s.want(t, 10, pair(2, 10), true, misc.NoticeOff)
+		for _, status := range []misc.NoticeStatus{misc.NoticeOn, misc.NoticeOff, misc.NoticeOn} {
+			setCapture(t, s, pair(2, 10), status)
+			s.want(t, 2, pair(2, 10), true, status)
+			s.want(t, 10, pair(2, 10), true, status)
+		}
+	})
+
+	rule("members read the setting of their group", world{
+		groups: map[uint32][]uint32{1101: {1102, 1103}},
+	}, func(t *testing.T, s relatedStore) {
+		s.want(t, 1102, group(1101), true, misc.NoticeOff)
+		setCapture(t, s, group(1101), misc.NoticeOn)
+		s.want(t, 1102, group(1101), true, misc.NoticeOn)
+		s.want(t, 1103, group(1101), true, misc.NoticeOn)
+	})
+
+	rule("strangers are not related, whatever is set", world{
+		friends: [][2]uint32{{1201, 1202}, {1203, 1204}},
+		groups:  map[uint32][]uint32{1205: {1201}},
+	}, func(t *testing.T, s relatedStore) {
+		for _, c := range []misc.Conversation{pair(1201, 1203), group(1205), group(1206)} {
+			setCapture(t, s, c, misc.NoticeOn)
+			s.wantStranger(t, 1203, c)
+		}
+	})
+
+	rule("a group is not a user with its number", world{
+		friends: [][2]uint32{{1301, 1302}},
+		groups:  map[uint32][]uint32{1303: {1304}},
+	}, func(t *testing.T, s relatedStore) {
+		s.wantStranger(t, 1301, group(1302))
+		s.wantStranger(t, 1304, pair(1303, 1304))
+	})
+
+	rule("an id that is none is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
+		for _, id := range noIDs {
+			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(1401), id), misc.GroupConversation(id)} {
+				related, _, err := s.RelatedScreenCapture(t.Context(), ID(1401), c)
+				wantNoID(t, "RelatedScreenCapture", id, related, err)
+			}
+		}
+	})
+
+	rule("a cancelled question is an error", world{
+		friends: [][2]uint32{{1501, 1502}},
+	}, func(t *testing.T, s relatedStore) {
+		if _, _, err := s.RelatedScreenCapture(cancelled(t), ID(1501), pair(1501, 1502)); err == nil {
+			t.Error("RelatedScreenCapture under a cancelled context returned no error")
+		}
+	})
+}
+
+type relatedStore struct{ misc.RelatedStore }
+
+func (s relatedStore) want(t *testing.T, user uint32, c misc.Conversation, related bool, status misc.NoticeStatus) {
+	t.Helper()
+	gotRelated, gotStatus, err := s.RelatedScreenCapture(t.Context(), ID(user), c)
+	if err != nil || gotRelated != related || gotStatus != status {
+		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %d, %v; want %v, %d", user, c, gotRelated, gotStatus, err, related, status)
+	}
+}
+
+func (s relatedStore) wantStranger(t *testing.T, user uint32, c misc.Conversation) {
+	t.Helper()
+	if related, _, err := s.RelatedScreenCapture(t.Context(), ID(user), c); err != nil || related {
+		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %v; want false", user, c, related, err)
+	}
+}
+
+// noIDs decode to nothing under Key; the last one stands for 1, but is not the
+// id that encodes it.
+var noIDs = []string{"!", "DS9ahdanm", "kFpN4KiZnn"}
+
+// wantNoID takes an opaque id that names nobody, and one that cannot be
+// decoded. Any other error would tell the client that the server is at fault.
+func wantNoID(t *testing.T, call, id string, related bool, err error) {
+	t.Helper()
+	if related || err != nil && !errors.Is(err, misc.ErrInvalidID) {
+		t.Errorf("%s(%q) = %v, %v; want false or misc.ErrInvalidID", call, id, related, err)
+	}
+}
