@@ -81,8 +81,11 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	if other == "" || connected && !c.idempotent {
 		return err
 	}
-	_, err = c.post(ctx, other, p, false)
-	return err
+	first := err
+	if _, err = c.post(ctx, other, p, false); err != nil {
+		return fmt.Errorf("%w; and before that: %v", err, first) // what the caller may match is the last one's
+	}
+	return nil
 }
 
 // CloseIdleConnections closes the connections that no Send is using, those of
@@ -159,7 +162,7 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 	deadline, _ := ctx.Deadline()
 	share := time.Until(deadline)
 	if hasNext && c.idempotent {
-		share /= 2
+		share = min(share/2, msgRandomWindow/2)
 	} else if hasNext {
 		share /= 3
 	}
@@ -206,6 +209,9 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 	}
 	return connected, fmt.Errorf("rongcloud: %w: %w (request %s)", reason, err, p.requestID)
 }
+
+// msgRandomWindow is how long the cloud knows a msgRandom again.
+const msgRandomWindow = time.Minute
 
 // switchInterval is how long RongCloud asks to stay on a host.
 const switchInterval = 30 * time.Second

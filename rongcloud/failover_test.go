@@ -7,6 +7,7 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -178,8 +179,12 @@ func TestFailedHandshakeCountsAsNeverConnected(t *testing.T) {
 
 func TestUnreachableCloudIsTriedOnceOnEachHost(t *testing.T) {
 	t.Parallel()
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(refusedURL(t)), Backup: refusedURL(t)})
-	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable)
+	first, second := refusedURL(t), refusedURL(t)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(first), Backup: second})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrUnreachable)
+	assert.ErrorContains(t, err, first, "an operator must hear of both hosts")
+	assert.ErrorContains(t, err, second)
 
 	c = newClient(t, rongcloud.Config{Region: rongcloud.Region(refusedURL(t))})
 	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable, "no backup")
@@ -230,6 +235,22 @@ func TestHostsAreChangedOnlyOnceIn30Seconds(t *testing.T) {
 		require.Error(t, c.Send(t.Context(), hello))
 		require.Equal(t, []int{step.main, step.backup}, []int{main.requests(), backup.requests()}, "step %d", i)
 	}
+}
+
+// The cloud knows a msgRandom again for a minute.
+func TestSecondAttemptComesWhileTheCloudKnowsTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var at []time.Duration
+		client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			at = append(at, time.Since(start))
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: client, Idempotent: true, Timeout: 3 * time.Minute, Now: time.Now})
+		require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrTimeout)
+		require.Equal(t, []time.Duration{0, 30 * time.Second}, at)
+	})
 }
 
 func TestBackupStaysInUseWhileItWorks(t *testing.T) {

@@ -6,8 +6,8 @@
 // # The backup host
 //
 // Every named [Region] has a backup host, and a private cloud may have one.
-// After an unreachable host, a time-out or a 5xx the Client goes over to the
-// other host and stays there until that one fails; it changes hosts at most
+// After an unreachable host, a time-out (also that of a caller's context) or a
+// 5xx the Client goes over to the other host and stays there until that one fails; it changes hosts at most
 // once every 30 seconds.
 //
 // A message is never sent twice by itself. Send makes a second attempt, on the
@@ -76,7 +76,7 @@ type Config struct {
 
 	// Timeout limits one Send, with a second attempt; 0 is 10 seconds. To leave
 	// time for that one, the first may take a third of the time to connect,
-	// and half of the time in all if Idempotent is set.
+	// and half of the time in all if Idempotent is set, at most 30 seconds.
 	Timeout time.Duration
 
 	// HTTPClient does the requests, but never follows a redirect. Nil is a
@@ -178,14 +178,23 @@ func newTransport(connect time.Duration) *http.Transport {
 // publicConfig is what may be shown of a Config.
 type publicConfig struct {
 	AppKey     string
-	Region     Region
+	Region     string
 	Backup     string
 	Idempotent bool
 	Timeout    time.Duration
 }
 
+// redacted hides the password of a URL, which New refuses.
+func redacted(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "(no URL)"
+	}
+	return u.Redacted()
+}
+
 func (c Config) public() publicConfig {
-	return publicConfig{c.AppKey, c.Region, c.Backup, c.Idempotent, c.Timeout}
+	return publicConfig{c.AppKey, redacted(string(c.Region)), redacted(c.Backup), c.Idempotent, c.Timeout}
 }
 
 // Format implements [fmt.Formatter], without the secret.

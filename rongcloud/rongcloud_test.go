@@ -120,6 +120,9 @@ func TestPrintingNeverShowsTheSecret(t *testing.T) {
 		t.Run(name, func(t *testing.T) { assertHides(t, prints(v), appSecret) })
 	}
 	assert.Contains(t, fmt.Sprintf("%+v", cfg), "AppKey:"+appKey, "what is no secret is shown")
+	for _, url := range []string{"https://user:hunter2@x.test", "https://user:hunter2@x.test/%zz"} { // which New refuses
+		assertHides(t, prints(rongcloud.Config{Region: rongcloud.Region(url), Backup: url}), "hunter2")
+	}
 	j, err := json.Marshal(cfg)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"AppKey":"uwd1c0sxdlx2","Region":"https://api.sg-light-api.com","Backup":"","Idempotent":false,"Timeout":0}`, string(j))
