@@ -1,0 +1,33 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"log"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/n3d"
+	"github.com/sealtalk-go/misc/sqlstore"
+)
+
+func ExampleNew() {
+	ctx := context.Background()
+	db, err := sql.Open("mysql", "user:password@tcp(localhost:3306)/sealtalk") // import a driver for it
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	codec, err := n3d.New("11EdDIaqpcim") // the key of your SealTalk servers
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := sqlstore.Migrate(ctx, db, sqlstore.MySQL); err != nil { // makes the tables that are missing
+		log.Fatal(err)
+	}
+	store, err := sqlstore.New(ctx, db, sqlstore.MySQL, sqlstore.Config{Codec: codec})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	_ = misc.Config{Relations: store, Captures: store} // and Versions and Messenger
+}
