@@ -141,6 +141,10 @@ func TestNewNamesEveryFaultOfItsConfig(t *testing.T) {
 httpapi: Config.CurrentUser is required
 httpapi: Config.Prefix is "misc" and must have a slash at both ends, such as /misc/
 httpapi: Config.MaxBodyBytes is -1 and must not be negative`)
+	for _, prefix := range []string{"/misc", "misc/"} {
+		_, err := httpapi.New(httpapi.Config{Prefix: prefix})
+		assert.ErrorContains(t, err, "must have a slash at both ends", prefix)
+	}
 }
 
 func TestVersionEndpoints(t *testing.T) {
@@ -954,4 +958,16 @@ func FuzzPost(f *testing.F) {
 			require.Equal(t, 1, sent)
 		}
 	})
+}
+
+func TestErrorsAreNotEscapedForHTML(t *testing.T) {
+	w := newHost(t).do(t, "POST", "/misc/send_sc_msg", "<xml/>")
+	assert.Equal(t, 400, w.Code)
+	assert.Contains(t, w.Body.String(), "<")
+}
+
+func TestAMiddlewareMayAddToAHeader(t *testing.T) {
+	w := newHost(t).do(t, "GET", "/misc/client_version", "")
+	w.Header().Add("Content-Type", "text/html")
+	assert.Equal(t, []string{"max-age=60"}, w.Header()["Cache-Control"])
 }
