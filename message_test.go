@@ -164,6 +164,7 @@ func TestSendMessage(t *testing.T) {
 		{name: "a mention in a group", m: message(func(m *misc.Message) { toTeam(m); m.Content = mention }), sent: func(m *misc.Message) { m.Mentioned = true }},
 		{name: "a mention in private is none", m: message(func(m *misc.Message) { m.Content = mention; m.Mentioned = true }), sent: func(m *misc.Message) { m.Mentioned = false }},
 		{name: "the longest type name, in characters", m: message(func(m *misc.Message) { m.ObjectName = strings.Repeat("你", 32) }), sent: func(*misc.Message) {}},
+		{name: "the shortest type name", m: message(func(m *misc.Message) { m.ObjectName = "x" }), sent: func(*misc.Message) {}},
 		{name: "a type name too long", m: message(func(m *misc.Message) { m.ObjectName = strings.Repeat("a", 33) }), err: misc.ErrInvalidObjectName},
 		{name: "no type name", m: message(func(m *misc.Message) { m.ObjectName = "" }), err: misc.ErrInvalidObjectName},
 		{name: "no content", m: message(func(m *misc.Message) { m.Content = "" }), err: misc.ErrInvalidContent},
