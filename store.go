@@ -2,7 +2,9 @@ package misc
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
+	"sync/atomic"
 )
 
 // A ScreenCaptureStore keeps, for each conversation, whether its members are
@@ -39,14 +41,45 @@ var _ ScreenCaptureStore = (*MemoryStore)(nil)
 
 // MemoryStore is a ScreenCaptureStore in the memory of one process. Make one
 // with [NewMemoryStore].
+//
+// Gets take no lock: even a lock for readers is a place in memory that all
+// cores write to, and with it two of them answer less than one alone.
 type MemoryStore struct {
-	mu sync.RWMutex
-	on map[Conversation]struct{} // a conversation that is off has no entry
+	seed   maphash.Seed
+	shards [shards]shard
+}
+
+// shards is how many sets can go on at once. The lowest bits of a hash tell
+// the shard, the others the list in it.
+const shards = 64
+
+// A shard holds some of the conversations that are on, in a hash table with a
+// list for each hash. Who reads it sees each list in some state that it has
+// had meanwhile: a list changes by one pointer, and a table that grows is
+// replaced by a copy.
+type shard struct {
+	mu    sync.Mutex // for sets
+	on    int        // how many are in lists
+	lists atomic.Pointer[[]list]
+	_     [40]byte // a cache line for each shard
+}
+
+// A list is a pointer to its first entry.
+type list = atomic.Pointer[entry]
+
+type entry struct {
+	hash uint64
+	c    Conversation
+	next list
 }
 
 // NewMemoryStore returns a store in which every conversation is off.
 func NewMemoryStore() *MemoryStore {
-	return &MemoryStore{on: make(map[Conversation]struct{})}
+	m := &MemoryStore{seed: maphash.MakeSeed()}
+	for i := range m.shards {
+		m.shards[i].lists.Store(&[]list{{}})
+	}
+	return m
 }
 
 // ScreenCapture implements [ScreenCaptureStore].
@@ -54,28 +87,74 @@ func (m *MemoryStore) ScreenCapture(ctx context.Context, c Conversation) (Notice
 	if err := ctx.Err(); err != nil {
 		return NoticeOff, err
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if _, ok := m.on[c]; ok {
-		return NoticeOn, nil
+	s, hash := m.find(c)
+	if place(*s.lists.Load(), hash, c).Load() == nil {
+		return NoticeOff, nil
 	}
-	return NoticeOff, nil
+	return NoticeOn, nil
 }
 
 // SetScreenCapture implements [ScreenCaptureStore].
-func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error {
+func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, status NoticeStatus) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	switch s {
-	case NoticeOff:
-		delete(m.on, c)
-	case NoticeOn:
-		m.on[c] = struct{}{}
-	default:
+	if status != NoticeOff && status != NoticeOn {
 		return ErrInvalidNoticeStatus
 	}
+	s, hash := m.find(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := place(*s.lists.Load(), hash, c)
+	switch e := p.Load(); {
+	case e != nil && status == NoticeOff:
+		p.Store(e.next.Load())
+		s.on--
+	case e == nil && status == NoticeOn:
+		add(s.roomy(), hash, c)
+		s.on++
+	}
 	return nil
+}
+
+func (m *MemoryStore) find(c Conversation) (s *shard, hash uint64) {
+	hash = maphash.String(m.seed, c.a) + maphash.String(m.seed, c.b) // half the time that maphash.Comparable takes
+	return &m.shards[hash%shards], hash
+}
+
+// roomy returns the lists, twice as many if there are too few for one more.
+func (s *shard) roomy() []list {
+	lists := *s.lists.Load()
+	if 2*s.on < len(lists) {
+		return lists
+	}
+	more := make([]list, 2*len(lists))
+	for i := range lists {
+		for e := lists[i].Load(); e != nil; e = e.next.Load() {
+			add(more, e.hash, e.c)
+		}
+	}
+	s.lists.Store(&more)
+	return more
+}
+
+// of returns the list for a hash.
+func of(lists []list, hash uint64) *list {
+	return &lists[hash/shards%uint64(len(lists))]
+}
+
+// place returns the pointer to the entry of c, or else the nil at the end.
+func place(lists []list, hash uint64, c Conversation) *list {
+	p := of(lists, hash)
+	for e := p.Load(); e != nil && (e.hash != hash || e.c != c); e = p.Load() {
+		p = &e.next
+	}
+	return p
+}
+
+func add(lists []list, hash uint64, c Conversation) {
+	e := &entry{hash: hash, c: c}
+	first := of(lists, hash)
+	e.next.Store(first.Load())
+	first.Store(e)
 }
