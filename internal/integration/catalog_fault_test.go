@@ -1,0 +1,249 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc/catalog"
+)
+
+// An edition is one number in every field of a file, so that a mixture of two
+// shows.
+type edition int
+
+// The keys are in the order in which they go out.
+func (e edition) release() string {
+	return fmt.Sprintf(`{"version":"%d.0.0","url":"https://example.com/%[1]d","name":"SealTalk %[1]d","notes":"%s","n":%[1]d}`, e, e.padding())
+}
+
+func (e edition) clients() string {
+	return fmt.Sprintf(`{"iOS":{"version":"%d","build":"202001020304","url":"https://example.com/%[1]d"},"Android":{"version":"%[1]d","url":"https://example.com/%[1]d"},"n":%[1]d,"notes":"%s"}`, e, e.padding())
+}
+
+// padding makes a file longer than a page, and of another length than the one
+// before.
+func (e edition) padding() string {
+	return strings.Repeat(strconv.Itoa(int(e))+" ", 1100+int(e)%7*100)
+}
+
+// readEdition returns the edition that an answer is all of, or 0.
+func readEdition(path, body string) edition {
+	var e edition
+	if i := strings.Index(body, `"version":"`); i >= 0 {
+		_, _ = fmt.Sscanf(body[i:], `"version":"%d`, &e)
+	}
+	want := map[string]string{
+		catalogPaths[0]: e.release(),
+		catalogPaths[1]: e.clients(),
+		catalogPaths[2]: `{"code":200,"result":` + e.clients() + `}`,
+	}[path]
+	if body != want {
+		return 0
+	}
+	return e
+}
+
+var catalogPaths = []string{"latest_update?version=0.0.1", "client_version", "mobile_version"}
+
+// A shop is a catalogue that looks at its files for every request.
+type shop struct {
+	dir     string
+	catalog *catalog.Catalog
+	handler http.Handler
+	log     *journal
+}
+
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	s := &shop{dir: t.TempDir(), log: &journal{}}
+	if dir, err := os.MkdirTemp("/dev/shm", "catalog-test-"); err == nil { // a disk makes a thousand swaps slow
+		s.dir = dir
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	}
+	s.replace(t, 1)
+	var seconds atomic.Int64
+	var err error
+	s.catalog, err = catalog.Open(s.dir, catalog.Config{
+		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+		Now:    func() time.Time { return time.Unix(seconds.Add(1), 0) },
+	})
+	require.NoError(t, err)
+	h := newHost(t)
+	h.log, h.misc.Versions = s.log, s.catalog
+	h.http.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	s.handler = h.handler(t)
+	return s
+}
+
+func (s *shop) files(e edition) map[string]string {
+	return map[string]string{
+		filepath.Join(s.dir, "squirrel.json"):       e.release(),
+		filepath.Join(s.dir, "client_version.json"): e.clients(),
+	}
+}
+
+// replace publishes an edition as the package's documentation asks for.
+func (s *shop) replace(t *testing.T, e edition) {
+	t.Helper()
+	for path, text := range s.files(e) {
+		require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
+		require.NoError(t, os.Rename(path+".new", path))
+	}
+}
+
+// ask returns the edition of an answer, which must be whole and 200.
+func (s *shop) ask(t assert.TestingT, path string) (edition, string) {
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, httptest.NewRequest("GET", "/misc/"+path, nil))
+	e := readEdition(path, w.Body.String())
+	assert.Equal(t, 200, w.Code, path)
+	assert.NotZero(t, e, "a mixture, or half an answer: %.300s", w.Body)
+	return e, w.Header().Get("ETag")
+}
+
+func TestAFileIsServedAsItWasWhileItIs(t *testing.T) {
+	faults := map[string]func(t *testing.T, path, next string){
+		"deleted":   func(t *testing.T, path, _ string) { require.NoError(t, os.Remove(path)) },
+		"empty":     func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 0)) },
+		"truncated": func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 100)) },
+		"half of the next": func(t *testing.T, path, next string) {
+			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)/2]), 0o600))
+		},
+		"the next and the tail of the last": func(t *testing.T, path, next string) {
+			old, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, append([]byte(next), old[len(old)-10:]...), 0o600))
+		},
+		"a directory": func(t *testing.T, path, _ string) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.Mkdir(path, 0o700))
+		},
+		"a link to nowhere": func(t *testing.T, path, _ string) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.Symlink(path+".none", path))
+		},
+		"a link to itself": func(t *testing.T, path, _ string) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.Symlink(path, path))
+		},
+		"over 1 MiB": func(t *testing.T, path, next string) {
+			require.NoError(t, os.WriteFile(path, []byte(next+strings.Repeat(" ", 1<<20)), 0o600))
+		},
+		"of another kind": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte(`{"n":2}`), 0o600)) },
+		"not UTF-8": func(t *testing.T, path, next string) {
+			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)-1]+",\"\xff\":1}"), 0o600))
+		},
+		"gone with its folder": func(t *testing.T, path, _ string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			s := newShop(t)
+			for path, next := range s.files(2) {
+				if _, err := os.Stat(path); err == nil || name != "gone with its folder" {
+					fault(t, path, next)
+				}
+			}
+			for range 3 {
+				for _, path := range catalogPaths {
+					e, _ := s.ask(t, path)
+					require.EqualValues(t, 1, e)
+				}
+			}
+			require.Error(t, s.catalog.Err())
+			require.Len(t, s.log.take(), 2, "each file is logged once")
+
+			require.NoError(t, os.RemoveAll(s.dir))
+			require.NoError(t, os.Mkdir(s.dir, 0o700))
+			s.replace(t, 3)
+			for _, path := range catalogPaths {
+				e, _ := s.ask(t, path)
+				require.EqualValues(t, 3, e)
+			}
+			require.NoError(t, s.catalog.Err())
+		})
+	}
+}
+
+// The thousand swaps are of every kind: renamed into place, written in place
+// in two halves, deleted and made anew, and with a directory in between.
+func TestAThousandSwapsUnderLoadGiveOnlyWholeEditionsInTheirOrder(t *testing.T) {
+	s := newShop(t)
+	const swaps = 1000
+	var last atomic.Int64
+	tags := sync.Map{} // what an ETag stands for
+	var done sync.WaitGroup
+	for worker := range 2 {
+		done.Go(func() {
+			seen := make([]edition, len(catalogPaths))
+			for i := worker; last.Load() <= swaps && !t.Failed(); i++ {
+				runtime.Gosched()
+				which := i % len(catalogPaths)
+				e, tag := s.ask(t, catalogPaths[which])
+				assert.GreaterOrEqual(t, e, seen[which], "an older edition is back")
+				seen[which] = e
+				if tag != "" {
+					was, _ := tags.LoadOrStore(tag, fmt.Sprint(which, " ", e))
+					assert.Equal(t, was, fmt.Sprint(which, " ", e), "one ETag for two answers")
+				}
+			}
+		})
+	}
+	for n := range swaps {
+		e := edition(n + 2)
+		switch n % 4 {
+		case 0, 1:
+			s.replace(t, e)
+		case 2:
+			for path, text := range s.files(e) {
+				f, err := os.Create(path)
+				require.NoError(t, err)
+				for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
+					_, err := f.WriteString(half)
+					require.NoError(t, err)
+					s.ask(t, catalogPaths[0])
+				}
+				require.NoError(t, f.Close())
+			}
+		case 3:
+			for path := range s.files(e) {
+				require.NoError(t, os.Remove(path))
+				require.NoError(t, os.Mkdir(path, 0o700))
+				s.ask(t, catalogPaths[1])
+				require.NoError(t, os.Remove(path))
+			}
+			s.replace(t, e)
+		}
+		for _, path := range catalogPaths {
+			until(t, "the new edition is served", func() bool {
+				got, _ := s.ask(t, path)
+				return got == e
+			})
+		}
+		last.Store(int64(n + 2))
+		if t.Failed() {
+			break
+		}
+	}
+	last.Store(swaps + 1)
+	done.Wait()
+	require.NoError(t, s.catalog.Err())
+	for _, line := range s.log.take() {
+		require.NotContains(t, line, "request failed")
+	}
+}

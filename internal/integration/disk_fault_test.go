@@ -1,0 +1,178 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"database/sql"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/sqlstore"
+)
+
+// A deployment is a handler over a store that has one connection, so that what
+// is set for the connection holds for the store.
+type deployment struct {
+	*database
+	store *sqlstore.Store
+	host  *host
+	serve http.Handler
+}
+
+func newDeployment(t *testing.T, d *database) *deployment {
+	t.Helper()
+	d.db.SetMaxOpenConns(1)
+	d.addFriend(t, 1, 2, 20)
+	d.addMember(t, 3, 1, 0)
+	x := &deployment{database: d, store: d.store(t, nil), host: newHost(t)}
+	x.host.misc.Captures, x.host.misc.Relations = x.store, x.store
+	x.serve = x.host.handler(t)
+	return x
+}
+
+func (x *deployment) post(t *testing.T, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	w := httptest.NewRecorder()
+	x.serve.ServeHTTP(w, asAlice(t.Context(), "POST", "/misc/"+path, body))
+	return w
+}
+
+// wantSet sets the notice of alice and bob, or of the team, and looks at what
+// that has done.
+func (x *deployment) wantSet(t *testing.T, target, noticeStatus string, status int) {
+	t.Helper()
+	rows := x.count(t, `SELECT COUNT(*) FROM "screen_statuses"`)
+	before := x.post(t, "get_screen_capture", `{`+target+`}`)
+	require.Equal(t, 200, before.Code, before.Body)
+	sent := len(x.delivered())
+	w := x.post(t, "set_screen_capture", `{`+target+`,"noticeStatus":`+noticeStatus+`}`)
+	require.Equal(t, status, w.Code, w.Body)
+	after := x.post(t, "get_screen_capture", `{`+target+`}`)
+	require.Equal(t, 200, after.Code, after.Body)
+	lines := x.host.log.take()
+	if status == 200 {
+		require.Equal(t, `{"code":200,"result":{"status":`+noticeStatus+`}}`, after.Body.String())
+		require.Len(t, x.delivered(), sent+1)
+		require.Empty(t, lines)
+		return
+	}
+	require.Equal(t, `{"code":500,"message":"internal error"}`, w.Body.String())
+	require.Equal(t, before.Body.String(), after.Body.String())
+	require.Equal(t, rows, x.count(t, `SELECT COUNT(*) FROM "screen_statuses"`))
+	require.Len(t, x.delivered(), sent, "a notice of what is not stored")
+	require.Len(t, lines, 1)
+	require.Contains(t, lines[0], "level=ERROR")
+}
+
+func (x *deployment) delivered() []misc.Message {
+	return x.host.misc.Messenger.(*misctest.Messenger).Delivered()
+}
+
+var (
+	withBob  = `"conversationType":1,"targetId":"` + bob + `"`
+	withTeam = `"conversationType":3,"targetId":"` + team + `"`
+)
+
+// What cannot be written is answered 500, and what was stored is still read.
+func TestSurvivesAReadOnlyDatabase(t *testing.T) {
+	for _, k := range plain() {
+		t.Run(k.name, func(t *testing.T) {
+			d := newDatabase(t, k)
+			readOnly := map[sqlstore.Dialect][2]string{
+				sqlstore.SQLite:     {`PRAGMA query_only = 1`, `PRAGMA query_only = 0`},
+				sqlstore.PostgreSQL: {`SET default_transaction_read_only = on`, `SET default_transaction_read_only = off`},
+				sqlstore.MySQL:      {`SET GLOBAL read_only = 1`, `SET GLOBAL read_only = 0`},
+			}[d.dialect]
+			admin := d
+			if d.dialect == sqlstore.MySQL { // root may write all the same
+				d.exec(t, `CREATE USER reader@'127.0.0.1' IDENTIFIED BY ''`)
+				d.exec(t, `CREATE USER reader@localhost IDENTIFIED BY ''`)
+				t.Cleanup(func() { admin.exec(t, `DROP USER reader@localhost, reader@'127.0.0.1'`) })
+				for _, user := range []string{"reader@localhost", "reader@'127.0.0.1'"} {
+					d.exec(t, "GRANT SELECT, INSERT, UPDATE ON "+d.name+".* TO "+user)
+				}
+				other := *d
+				other.db = openMariaDBAs("reader", d.server.port, d.name, direct)
+				t.Cleanup(func() { _ = other.db.Close() })
+				d = &other
+			}
+			x := newDeployment(t, d)
+			x.wantSet(t, withBob, "1", 200)
+			admin.exec(t, readOnly[0])
+			t.Cleanup(func() { admin.exec(t, readOnly[1]) })
+			x.wantSet(t, withBob, "0", 500)
+			x.wantSet(t, withTeam, "1", 500)
+			admin.exec(t, readOnly[1])
+			x.wantSet(t, withBob, "0", 200)
+			x.wantSet(t, withTeam, "1", 200)
+		})
+	}
+}
+
+func TestSurvivesASQLiteFileThatIsOpenedReadOnly(t *testing.T) {
+	d := newDatabase(t, plain()[0])
+	x := newDeployment(t, d)
+	x.wantSet(t, withBob, "1", 200)
+	reader := *d
+	var err error
+	reader.db, err = sql.Open("sqlite", "file:"+d.file+"?mode=ro")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = reader.db.Close() })
+	r := &deployment{database: &reader, store: reader.store(t, nil), host: newHost(t)}
+	r.host.misc.Captures, r.host.misc.Relations = r.store, r.store
+	r.serve = r.host.handler(t)
+	r.wantSet(t, withBob, "0", 500)
+	r.wantSet(t, withTeam, "1", 500)
+	x.wantSet(t, withTeam, "1", 200)
+	require.Equal(t, `{"code":200,"result":{"status":1}}`, r.post(t, "get_screen_capture", `{`+withTeam+`}`).Body.String())
+}
+
+// SQLite is held to the pages it has. On MariaDB the table is one in memory
+// that is full, which is the error of a full disk as well. PostgreSQL is made
+// to report its own error for a full disk, since no part of it is bounded.
+func TestSurvivesAFullDisk(t *testing.T) {
+	for _, k := range plain() {
+		t.Run(k.name, func(t *testing.T) {
+			x := newDeployment(t, newDatabase(t, k))
+			x.wantSet(t, withBob, "1", 200)
+			var makeRoom func()
+			switch x.dialect {
+			case sqlstore.SQLite:
+				pages := x.count(t, `PRAGMA page_count`)
+				require.Equal(t, pages, x.count(t, `PRAGMA max_page_count = 1`)) // no lower than there are
+				makeRoom = func() { x.count(t, `PRAGMA max_page_count = 4294967294`) }
+			case sqlstore.MySQL:
+				x.exec(t, `SET max_heap_table_size = 16384`)
+				x.exec(t, `ALTER TABLE screen_statuses ENGINE = MEMORY`)
+				makeRoom = func() { x.exec(t, `ALTER TABLE screen_statuses ENGINE = InnoDB`) }
+			case sqlstore.PostgreSQL:
+				x.exec(t, `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+					RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+				END$$`)
+				x.exec(t, `CREATE TRIGGER full_disk BEFORE INSERT ON screen_statuses FOR EACH ROW EXECUTE FUNCTION full_disk()`)
+				makeRoom = func() { x.exec(t, `DROP TRIGGER full_disk ON screen_statuses`) }
+			}
+			const enough = 10000
+			n := uint32(1)
+			for ; n < enough && x.store.SetScreenCapture(t.Context(), group(100+n), misc.NoticeOn) == nil; n++ {
+			}
+			require.Less(t, n, uint32(enough), "the disk is not full")
+			x.wantSet(t, withTeam, "1", 500)
+			x.wantSet(t, withTeam, "1", 500)
+			makeRoom()
+			x.wantSet(t, withTeam, "1", 200)
+			x.wantSet(t, withBob, "0", 200)
+			require.NoError(t, x.store.SetScreenCapture(t.Context(), group(100+n), misc.NoticeOn))
+			for i := range n {
+				got, err := x.store.ScreenCapture(t.Context(), group(100+i+1))
+				require.NoError(t, err)
+				require.Equal(t, i+1 <= n, got == misc.NoticeOn)
+			}
+		})
+	}
+}

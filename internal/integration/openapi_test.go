@@ -1,0 +1,576 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	faults "github.com/pb33f/libopenapi-validator/errors"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/misctest"
+)
+
+// An exchange is a request of alice's and the status that it must have.
+type exchange struct {
+	name               string
+	method, path, body string
+	change             func(*http.Request)
+	arrange            func(*host)
+	status             int
+	wrong              bool // the request is not one that the document allows
+	open               bool // the answer holds keys that pass through
+}
+
+// fields are those of a good body of each POST, as JSON.
+var fields = map[string]map[string]string{
+	"/misc/send_message":       {"conversationType": `"PRIVATE"`, "targetId": `"` + bob + `"`, "objectName": `"RC:TxtMsg"`, "content": `"hi"`, "pushContent": `"push"`},
+	"/misc/set_screen_capture": {"conversationType": `1`, "targetId": `"` + bob + `"`, "noticeStatus": `1`},
+	"/misc/get_screen_capture": {"conversationType": `1`, "targetId": `"` + bob + `"`},
+	"/misc/send_sc_msg":        {"conversationType": `1`, "targetId": `"` + bob + `"`},
+}
+
+// body returns the good body of a POST with values replaced; an empty one is
+// left out.
+func body(path string, replaced ...string) string {
+	all := maps.Clone(fields[path])
+	for i := 0; i < len(replaced); i += 2 {
+		all[replaced[i]] = replaced[i+1]
+	}
+	var members []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name] != "" {
+			members = append(members, `"`+name+`":`+all[name])
+		}
+	}
+	return "{" + strings.Join(members, ",") + "}"
+}
+
+func exchanges() []exchange {
+	all := versionExchanges()
+	for path := range fields {
+		all = append(all, postExchanges(path)...)
+	}
+	return all
+}
+
+func versionExchanges() []exchange {
+	var all []exchange
+	failing := func(h *host) {
+		h.misc.Versions = &hooked{hook: failsWith(errors.New("no disk"))}
+	}
+	version := func(status int, version string, wrong bool) exchange {
+		return exchange{name: "version " + version, path: "/misc/latest_update?version=" + url.QueryEscape(version), status: status, wrong: wrong}
+	}
+	list := []exchange{
+		version(200, "1.0.0", false),
+		version(200, "v1.0.1", false),
+		version(200, "1.0.2-beta.1+exp.sha-5", false),
+		version(204, "1.0.2", false),
+		version(204, "1.0.2+5", false),
+		version(204, "9007199254740991.0.0", false),
+		version(400, "", true),
+		version(400, "1.0", true),
+		version(400, "1.0.0.0", true),
+		version(400, "01.0.0", true),
+		version(400, "1.0.0-01", true),
+		version(400, "1.0.0-a..b", true),
+		version(400, "1.0.0+", true),
+		version(400, "latest", true),
+		version(400, "1.0.0 ", true),
+		version(400, "1.0.0-"+strings.Repeat("x", 251), true),
+		version(400, "9007199254740992.0.0", false), // a pattern cannot count
+		{name: "of macOS", path: "/misc/latest_update?version=1.0.0&platform=darwin", status: 200},
+		{name: "a malformed query", path: "/misc/latest_update?version=1.0.0&x=%zz", status: 400},    // a schema sees no query
+		{name: "two versions", path: "/misc/latest_update?version=1.0.0&version=1.0.1", status: 400}, // a schema sees each
+		{name: "no version", path: "/misc/latest_update", status: 400, wrong: true},
+		{name: "no release", path: "/misc/latest_update?version=1.0.0", status: 204, arrange: func(h *host) {
+			h.misc.Versions = &hooked{hook: failsWith(misc.ErrNoRelease)}
+		}},
+		{name: "the least release", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: releases(`{"version":"v2.0.0-rc.1","url":"https://example.com/a%20b"}`)},
+		{name: "a release with a time", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: releases(`{"version":"2.0.0","url":"https://example.com","pub_date":"2017-05-05T06:07:08+08:00"}`)},
+		{name: "a release with more", path: "/misc/latest_update?version=1.0.0", status: 200, open: true, arrange: releases(`{"version":"2.0.0","url":"https://example.com","sha256":"00","x":[1]}`)},
+		{name: "a failing source", path: "/misc/latest_update?version=1.0.0", status: 500, arrange: failing},
+	}
+	for _, path := range []string{"/misc/client_version", "/misc/mobile_version"} {
+		list = append(list,
+			exchange{name: "new", path: path, status: 200},
+			exchange{name: "other than held", path: path, status: 200, change: header("If-None-Match", `"0"`)},
+			exchange{name: "held", path: path, status: 304, change: header("If-None-Match", "*")},
+			exchange{name: "with more", path: path, status: 200, open: true, arrange: func(h *host) {
+				clients, err := misc.ParseClientVersions([]byte(strings.Replace(clientsJSON, `{"iOS":{`, `{"x":1,"iOS":{"sha256":"00",`, 1)))
+				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
+			}},
+			exchange{name: "Android with a build", path: path, status: 200, arrange: func(h *host) {
+				clients, err := misc.ParseClientVersions([]byte(strings.Replace(clientsJSON, `"Android":{`, `"Android":{"build":"201607181821",`, 1)))
+				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
+			}},
+			exchange{name: "a failing source", path: path, status: 500, arrange: failing},
+		)
+	}
+	for _, e := range list {
+		for _, e.method = range []string{"GET", "HEAD"} {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func postExchanges(path string) []exchange {
+	list := []exchange{
+		{name: "good", body: body(path), status: 200},
+		{name: "with a charset", body: body(path), status: 200, change: header("Content-Type", "application/json; charset=UTF-8")},
+		{name: "with more", body: body(path, "x", "[1]"), status: 200},
+		{name: "not logged in", body: body(path), status: 403, wrong: true, change: func(r *http.Request) { r.Header.Del("Cookie") }},
+		{name: "no target", body: body(path, "targetId", ""), status: 400, wrong: true},
+		{name: "to a stranger", body: body(path, "targetId", `"`+stranger+`"`), status: 403},
+		{name: "too long", body: body(path), status: 413, arrange: func(h *host) { h.http.MaxBodyBytes = 10 }},
+		{name: "longer than the default", body: body(path, "x", `"`+strings.Repeat("x", httpapi.DefaultMaxBodyBytes)+`"`), status: 413},
+		{name: "a form", body: body(path), status: 415, wrong: true, change: header("Content-Type", "application/x-www-form-urlencoded")},
+		{name: "no media type", body: body(path), status: 415, wrong: true, change: func(r *http.Request) { r.Header.Del("Content-Type") }},
+		{name: "another charset", body: body(path), status: 415, change: header("Content-Type", "application/json; charset=gbk")},
+		{name: "failing relations", body: body(path), status: 500, arrange: fails("AreFriends", errors.New("no database"))},
+		{name: "a failing login", body: body(path), status: 500, arrange: fails("CurrentUser", errors.New("no database"))},
+		{name: "a panic", body: body(path), status: 500, arrange: func(h *host) {
+			h.http.CurrentUser = func(*http.Request) (string, error) { panic("no database") }
+		}},
+		{name: "an id that cannot be decoded", body: body(path), status: 400, arrange: fails("AreFriends", misc.ErrInvalidID)},
+		{name: "not UTF-8", body: body(path, "x", "\"\xff\""), status: 400},
+		{name: "nothing", body: "", status: 400, wrong: true},
+		{name: "null", body: "null", status: 400, wrong: true},
+		{name: "an array", body: "[]", status: 400, wrong: true},
+		{name: "a string", body: `"x"`, status: 400, wrong: true},
+		{name: "no JSON", body: "{", status: 400, wrong: true},
+		{name: "two values", body: body(path) + "{}", status: 400, wrong: true},
+	}
+	value := func(status int, wrong bool, name string, values ...string) {
+		for _, v := range values {
+			short := v[:min(len(v), 20)]
+			list = append(list, exchange{name: name + " " + short, body: body(path, name, v), status: status, wrong: wrong})
+		}
+	}
+	value(400, true, "targetId", `""`, `7`, `true`, `[]`, `{}`, `["`+bob+`"]`)
+	if path != "/misc/send_message" {
+		value(200, false, "conversationType", `"1"`)
+		value(400, true, "conversationType", `"PRIVATE"`, `1.5`, `"01"`, `""`, `" 1"`, `"1.0"`, `"-0"`, `true`, `[1]`, `{}`)
+		value(400, false, "conversationType", `1.0`, `1e0`) // the same number to a schema
+	}
+	switch path {
+	case "/misc/send_message":
+		value(403, true, "conversationType", `"private"`, `"SYSTEM"`)
+		value(400, true, "conversationType", `1`, `""`, `[]`)
+		value(200, false, "objectName", `"RC:ImgTextMsg"`, `"`+strings.Repeat("型", 32)+`"`, `"`+strings.Repeat("🙂", 32)+`"`)
+		value(400, true, "objectName", `""`, `7`, `[]`, `"`+strings.Repeat("x", 33)+`"`)
+		value(200, false, "content", `{"title":"x"}`, `{}`, `" "`, `"{\"content\":\"hi\"}"`)
+		value(400, true, "content", `""`, `7`, `true`, `[]`, `[{}]`, `"`+strings.Repeat("x", misc.MaxContent+1)+`"`)
+		value(400, false, "content", `"`+strings.Repeat("型", misc.MaxContent/3)+`"`, `{"x":"`+strings.Repeat("x", misc.MaxContent)+`"}`) // a schema counts no bytes
+		value(200, false, "pushContent", `""`, `"news"`)
+		value(400, true, "pushContent", `7`, `[]`, `{}`)
+		list = append(list,
+			exchange{name: "to a group", body: body(path, "conversationType", `"GROUP"`, "targetId", `"`+team+`"`, "content", `{"mentionedInfo":{"type":1}}`), status: 200},
+			exchange{name: "with the number", body: body(path), status: 200, arrange: func(h *host) { h.http.NumericSendCode = true }})
+	case "/misc/set_screen_capture":
+		value(200, false, "noticeStatus", `0`, `"0"`, `"1"`)
+		value(400, true, "noticeStatus", `2`, `-1`, `"2"`, `1.5`, `"01"`, `""`, `true`, `[]`, `"on"`)
+		value(400, false, "noticeStatus", `1.0`)
+		value(403, true, "conversationType", `7`, `"7"`, `-1`, `0`)
+		list = append(list, exchange{name: "a failing store", body: body(path), status: 500, arrange: fails("SetScreenCapture", errors.New("no disk"))})
+	case "/misc/get_screen_capture":
+		value(200, false, "conversationType", `7`, `"10"`, `-1`, `0`, `123456789012345678901234567890`)
+		list = append(list,
+			exchange{name: "a failing store", body: body(path), status: 500, arrange: fails("ScreenCapture", errors.New("no disk"))},
+			exchange{name: "switched on", body: body(path), status: 200, arrange: func(h *host) {
+				_ = h.store.SetScreenCapture(context.Background(), misc.PrivateConversation(alice, bob), misc.NoticeOn)
+			}})
+	case "/misc/send_sc_msg":
+		value(403, true, "conversationType", `7`, `"7"`, `-1`)
+	}
+	if path != "/misc/send_message" {
+		list = append(list, exchange{name: "of a group", body: body(path, "conversationType", "3", "targetId", `"`+team+`"`), status: 200})
+	}
+	if path != "/misc/get_screen_capture" {
+		for _, f := range []struct {
+			name   string
+			err    error
+			status int
+		}{
+			{"the rate limit", misc.ErrRateLimited, 429},
+			{"the rate limit for some time", limited(1500 * time.Millisecond), 429},
+			{"a refusal", misc.ErrRefused, 502},
+			{"an unreachable cloud", misc.ErrUnreachable, 502},
+			{"a cloud that is late", misc.ErrTimeout, 504},
+		} {
+			list = append(list, exchange{name: f.name, body: body(path), status: f.status, arrange: func(h *host) { h.cloud.Fail(f.err) }})
+		}
+	}
+	for i := range list {
+		list[i].method, list[i].path = "POST", path
+	}
+	return list
+}
+
+// limited is a rate limit that says when it ends.
+type limited time.Duration
+
+func (limited) Error() string               { return "slow down" }
+func (limited) Unwrap() error               { return misc.ErrRateLimited }
+func (l limited) RetryAfter() time.Duration { return time.Duration(l) }
+
+func header(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+func failsWith(err error) func(context.Context, string) error {
+	return func(context.Context, string) error { return err }
+}
+
+func fails(part string, err error) func(*host) {
+	return func(h *host) {
+		h.hooked().hook = func(_ context.Context, p string) error {
+			if p == part {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
+func releases(file string) func(*host) {
+	return func(h *host) {
+		h.misc.Versions = must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(file))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// do carries out e over TCP. The body of an answer to HEAD is that of the GET,
+// whose answer is otherwise the same.
+func (e exchange) do(t *testing.T) (*http.Request, *http.Response, []byte) {
+	t.Helper()
+	h := newHost(t)
+	if e.arrange != nil {
+		e.arrange(h)
+	}
+	server := httptest.NewServer(h.handler(t))
+	defer server.Close()
+	send := func(method string) (*http.Response, []byte) {
+		r := e.request(t, method, server.URL)
+		resp, err := server.Client().Do(r)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		for _, name := range []string{"Date", "Content-Length"} { // net/http's own
+			resp.Header.Del(name)
+		}
+		require.Empty(t, resp.Header.Values("Set-Cookie"))
+		return resp, answer
+	}
+	resp, answer := send(e.method)
+	if e.method == "HEAD" {
+		require.Empty(t, answer)
+		get, getAnswer := send("GET")
+		require.Equal(t, get.StatusCode, resp.StatusCode)
+		require.Equal(t, get.Header, resp.Header)
+		answer = getAnswer
+	}
+	return e.request(t, e.method, server.URL), resp, answer
+}
+
+func (e exchange) request(t *testing.T, method, host string) *http.Request {
+	r := asAlice(t.Context(), method, host+e.path, e.body)
+	if e.change != nil {
+		e.change(r)
+	}
+	return r
+}
+
+// A contract is the document, and a validator over it.
+type contract struct {
+	validator.Validator
+	root map[string]any
+}
+
+func newContract(t *testing.T, text []byte) *contract {
+	t.Helper()
+	c := &contract{}
+	require.NoError(t, yaml.Unmarshal(text, &c.root))
+	document, err := libopenapi.NewDocument(text)
+	require.NoError(t, err)
+	v, errs := validator.NewValidator(document, config.WithFormatAssertions())
+	require.Empty(t, errs)
+	c.Validator = v
+	return c
+}
+
+// at follows names, and references wherever they are.
+func (c *contract) at(from any, names ...string) map[string]any {
+	m, _ := from.(map[string]any)
+	if ref, ok := m["$ref"].(string); ok {
+		return c.at(c.at(c.root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...), names...)
+	}
+	if len(names) == 0 {
+		return m
+	}
+	return c.at(m[names[0]], names[1:]...)
+}
+
+// each calls f for each documented answer.
+func (c *contract) each(f func(method, path, status string, response map[string]any)) {
+	for path, item := range c.at(c.root, "paths") {
+		for method, operation := range c.at(item) {
+			for status, response := range c.at(operation, "responses") {
+				f(strings.ToUpper(method), path, status, c.at(response))
+			}
+		}
+	}
+}
+
+// properties returns the paths of all the properties that a schema declares.
+func (c *contract) properties(schema any, under string) []string {
+	s := c.at(schema)
+	var all []string
+	for _, list := range []string{"allOf", "oneOf"} {
+		parts, _ := s[list].([]any)
+		for _, part := range parts {
+			all = append(all, c.properties(part, under)...)
+		}
+	}
+	for name, property := range c.at(s, "properties") {
+		all = append(all, under+"."+name)
+		all = append(all, c.properties(property, under+"."+name)...)
+	}
+	return all
+}
+
+// members returns the paths of all the members in a JSON value.
+func members(value any, under string) []string {
+	var all []string
+	object, _ := value.(map[string]any)
+	for name, member := range object {
+		all = append(all, under+"."+name)
+		all = append(all, members(member, under+"."+name)...)
+	}
+	return all
+}
+
+// problems are what the validator has found, in words.
+func (*contract) problems(_ bool, errs []*faults.ValidationError) []string {
+	var all []string
+	for _, err := range errs {
+		text := err.Message + ": " + err.Reason
+		for _, failure := range err.SchemaValidationErrors {
+			text += "; " + failure.FieldPath + " " + failure.Reason
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
+type set map[string]bool
+
+func (s set) add(items ...string) {
+	for _, item := range items {
+		s[item] = true
+	}
+}
+
+func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
+
+func TestTheDocumentIsValidOpenAPI(t *testing.T) {
+	text := httpapi.OpenAPI()
+	c := newContract(t, text)
+	ok, errs := c.ValidateDocument()
+	for _, err := range errs {
+		t.Log(err.Message, err.Reason, err.SchemaValidationErrors)
+	}
+	require.True(t, ok)
+	require.Equal(t, "3.1.0", c.root["openapi"])
+	require.NotContains(t, string(text), "<<:", "merge keys are of YAML 1.1")
+	require.NotContains(t, string(text), "\t")
+}
+
+// Whatever is in the handler or in the document alone fails here: an endpoint,
+// a method, a status, a field of an answer, a header.
+func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
+	c := newContract(t, httpapi.OpenAPI())
+	produced := map[string]set{"answers": {}, "headers": {}, "fields": {}}
+	messages := set{}
+	for _, e := range exchanges() {
+		t.Run(fmt.Sprint(e.method, " ", e.path[:min(len(e.path), 60)], " ", e.name), func(t *testing.T) {
+			request, response, answer := e.do(t)
+			require.Equal(t, e.status, response.StatusCode, string(answer))
+			problems := c.problems(c.ValidateHttpRequestSync(request))
+			if e.wrong {
+				assert.NotEmpty(t, problems, "the document allows the request")
+			} else {
+				assert.Empty(t, problems)
+			}
+			response.Body = io.NopCloser(bytes.NewReader(answer))
+			if e.method == "HEAD" {
+				response.Body = http.NoBody
+			}
+			assert.Empty(t, c.problems(c.ValidateHttpResponse(e.request(t, e.method, "http://127.0.0.1"), response)))
+
+			path, _, _ := strings.Cut(e.path, "?")
+			key := fmt.Sprint(e.method, " ", path, " ", e.status)
+			produced["answers"].add(key)
+			for name, values := range response.Header {
+				if name == "Etag" {
+					assert.Regexp(t, `^"[0-9a-f]{32}"$`, values[0]) // the validator takes the quotes off
+				}
+				if name != "Content-Type" {
+					produced["headers"].add(key + " " + name)
+				}
+			}
+			if len(answer) == 0 {
+				return
+			}
+			var value any
+			require.NoError(t, json.Unmarshal(answer, &value))
+			if e.status >= 400 {
+				assert.EqualValues(t, e.status, value.(map[string]any)["code"])
+				messages.add(fmt.Sprint(value))
+			}
+			for _, member := range members(value, "") {
+				if !e.open {
+					produced["fields"].add(key + " " + member)
+				}
+			}
+		})
+	}
+	documented := map[string]set{"answers": {}, "headers": {}, "fields": {}}
+	c.each(func(method, path, status string, response map[string]any) {
+		key := method + " " + path + " " + status
+		documented["answers"].add(key)
+		if example, ok := c.at(response, "content", "application/json")["example"]; ok && status >= "400" {
+			assert.Contains(t, messages, fmt.Sprint(example), "the handler never says so")
+		}
+		for name := range c.at(response, "headers") {
+			documented["headers"].add(key + " " + http.CanonicalHeaderKey(name))
+		}
+		for _, property := range c.properties(c.at(response, "content", "application/json", "schema"), "") {
+			documented["fields"].add(key + " " + property)
+		}
+	})
+	for what := range documented {
+		assert.Equal(t, documented[what].sorted(), produced[what].sorted(), what)
+	}
+	require.Len(t, c.at(c.root, "paths"), 7)
+}
+
+// The handler reads each documented field of a request, and no other that is
+// required.
+func TestTheHandlerReadsTheDocumentedFields(t *testing.T) {
+	c := newContract(t, httpapi.OpenAPI())
+	for path, good := range fields {
+		schema := c.at(c.root, "paths", path, "post", "requestBody", "content", "application/json", "schema")
+		declared := c.at(schema, "properties")
+		require.Equal(t, slices.Sorted(maps.Keys(good)), slices.Sorted(maps.Keys(declared)))
+		required, _ := schema["required"].([]any)
+		for name := range declared {
+			missing := 200
+			if slices.Contains(required, any(name)) {
+				missing = 400
+			}
+			for value, status := range map[string]int{"[]": 400, "": missing, "null": missing} {
+				e := exchange{method: "POST", path: path, body: body(path, name, value), status: status}
+				request, response, answer := e.do(t)
+				assert.Equal(t, status, response.StatusCode, "%s %s: %s", path, e.body, answer)
+				assert.Equal(t, status == 200, len(c.problems(c.ValidateHttpRequestSync(request))) == 0, "%s %s", path, e.body)
+			}
+		}
+	}
+}
+
+// The answers, and the request, that the API document shows.
+var apiDocument = map[string]string{
+	"GET /misc/latest_update 200":       releaseJSON,
+	"GET /misc/client_version 200":      clientsJSON,
+	"GET /misc/mobile_version 200":      `{"code":200,"result":` + clientsJSON + `}`,
+	"POST /misc/send_message":           `{"conversationType":"PRIVATE","targetId":"DS9ahdanm","objectName":"RC:TxtMsg","content":"你好,Martin","pushContent":"push 内容"}`,
+	"POST /misc/send_message 200":       `{"code":"200"}`,
+	"POST /misc/set_screen_capture 200": `{"code":200}`,
+	"POST /misc/get_screen_capture 200": `{"code":200,"result":{"status":0}}`,
+	"POST /misc/send_sc_msg 200":        `{"code":200}`,
+}
+
+func TestTheExamplesAreThoseOfTheAPIDocumentAndValid(t *testing.T) {
+	c := newContract(t, httpapi.OpenAPI())
+	examples := map[string]string{}
+	encode := func(v any) string {
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		return string(text)
+	}
+	c.each(func(method, path, status string, response map[string]any) {
+		if method == "HEAD" {
+			return // as for GET
+		}
+		content := c.at(response, "content", "application/json")
+		if content == nil {
+			require.Contains(t, []string{"204", "304"}, status)
+			return
+		}
+		require.Contains(t, content, "example", "%s %s %s", method, path, status)
+		example := encode(content["example"])
+		headers := http.Header{"Content-Type": {"application/json"}}
+		for name := range c.at(response, "headers") {
+			headers.Set(name, map[string]string{"ETag": `"` + strings.Repeat("0", 32) + `"`, "Retry-After": "7"}[name])
+		}
+		if cache := c.at(response, "headers", "Cache-Control", "schema"); cache != nil {
+			headers.Set("Cache-Control", cache["const"].(string))
+		}
+		if status < "400" {
+			examples[method+" "+path+" "+status] = example
+		}
+		code, err := strconv.Atoi(status)
+		require.NoError(t, err)
+		assert.Empty(t, c.problems(c.ValidateHttpResponse(asAlice(t.Context(), method, "http://127.0.0.1"+path, ""), &http.Response{
+			StatusCode: code, Header: headers, Body: io.NopCloser(strings.NewReader(example)),
+		})), "%s %s %s", method, path, status)
+	})
+	for path := range fields {
+		example := encode(c.at(c.root, "paths", path, "post", "requestBody", "content", "application/json")["example"])
+		if path == "/misc/send_message" { // the others are tables in the API document
+			examples["POST "+path] = example
+		}
+		e := exchange{method: "POST", path: path, body: example, arrange: func(h *host) {
+			h.misc.Relations = misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, "DS9ahdanm"}}})
+		}}
+		request, response, answer := e.do(t)
+		assert.Empty(t, c.problems(c.ValidateHttpRequestSync(request)), path)
+		assert.Equal(t, 200, response.StatusCode, path)
+		assert.JSONEq(t, apiDocument["POST "+path+" 200"], string(answer))
+	}
+	require.Equal(t, slices.Sorted(maps.Keys(apiDocument)), slices.Sorted(maps.Keys(examples)))
+	for name, want := range apiDocument {
+		assert.JSONEq(t, want, examples[name], name)
+	}
+}
