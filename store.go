@@ -87,11 +87,11 @@ func (m *MemoryStore) ScreenCapture(ctx context.Context, c Conversation) (Notice
 	if err := ctx.Err(); err != nil {
 		return NoticeOff, err
 	}
-	s, hash := m.find(c)
-	if place(*s.lists.Load(), hash, c).Load() == nil {
-		return NoticeOff, nil
+	s, hash := m.shard(c)
+	if _, e := find(*s.lists.Load(), hash, c); e != nil {
+		return NoticeOn, nil
 	}
-	return NoticeOn, nil
+	return NoticeOff, nil
 }
 
 // SetScreenCapture implements [ScreenCaptureStore].
@@ -102,11 +102,10 @@ func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, stat
 	if status != NoticeOff && status != NoticeOn {
 		return ErrInvalidNoticeStatus
 	}
-	s, hash := m.find(c)
+	s, hash := m.shard(c)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := place(*s.lists.Load(), hash, c)
-	switch e := p.Load(); {
+	switch p, e := find(*s.lists.Load(), hash, c); {
 	case e != nil && status == NoticeOff:
 		p.Store(e.next.Load())
 		s.on--
@@ -117,7 +116,7 @@ func (m *MemoryStore) SetScreenCapture(ctx context.Context, c Conversation, stat
 	return nil
 }
 
-func (m *MemoryStore) find(c Conversation) (s *shard, hash uint64) {
+func (m *MemoryStore) shard(c Conversation) (_ *shard, hash uint64) {
 	hash = maphash.String(m.seed, c.a) + maphash.String(m.seed, c.b) // half the time that maphash.Comparable takes
 	return &m.shards[hash%shards], hash
 }
@@ -143,13 +142,16 @@ func of(lists []list, hash uint64) *list {
 	return &lists[hash/shards%uint64(len(lists))]
 }
 
-// place returns the pointer to the entry of c, or else the nil at the end.
-func place(lists []list, hash uint64, c Conversation) *list {
+// find returns the entry of c and the pointer to it, or nil and where the list
+// ends.
+func find(lists []list, hash uint64, c Conversation) (*list, *entry) {
 	p := of(lists, hash)
-	for e := p.Load(); e != nil && (e.hash != hash || e.c != c); e = p.Load() {
+	e := p.Load()
+	for e != nil && (e.hash != hash || e.c != c) {
 		p = &e.next
+		e = p.Load()
 	}
-	return p
+	return p, e
 }
 
 func add(lists []list, hash uint64, c Conversation) {

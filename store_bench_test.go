@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,5 +60,5 @@ func BenchmarkMemoryStore(b *testing.B) {
 // conversation returns the i-th of many private conversations, with strings of
 // its own, as a request brings them.
 func conversation(i int) misc.Conversation {
-	return misc.PrivateConversation(strings.Clone(fmt.Sprintf("u%08d", i)), fmt.Sprintf("u%08d", i*7+1))
+	return misc.PrivateConversation(fmt.Sprintf("u%08d", i), fmt.Sprintf("u%08d", i*7+1))
 }
