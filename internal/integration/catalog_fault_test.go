@@ -180,8 +180,8 @@ func TestAFileIsServedAsItWasWhileItIs(t *testing.T) {
 	}
 }
 
-// The thousand swaps are of every kind: renamed into place, written in place
-// in two halves, deleted and made anew, and with a directory in between.
+// The thousand swaps are of every kind: renamed into place, deleted and written
+// anew in two halves, and with a directory in between.
 func TestAThousandSwapsUnderLoadGiveOnlyWholeEditionsInTheirOrder(t *testing.T) {
 	s := newShop(t)
 	const swaps = 1000
@@ -211,6 +211,7 @@ func TestAThousandSwapsUnderLoadGiveOnlyWholeEditionsInTheirOrder(t *testing.T) 
 			s.replace(t, e)
 		case 2:
 			for path, text := range s.files(e) {
+				require.NoError(t, os.Remove(path))
 				f, err := os.Create(path)
 				require.NoError(t, err)
 				for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {

@@ -3,17 +3,11 @@
 package integration_test
 
 import (
-	"database/sql"
-	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
@@ -23,7 +17,6 @@ import (
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
-	"github.com/sealtalk-go/misc/n3d"
 )
 
 // handler serves the relations and settings of d; the header User says who
@@ -126,131 +119,4 @@ func TestTheHandlerAnswersInEachRouter(t *testing.T) {
 			}
 		})
 	}
-}
-
-// BenchmarkGetScreenCapture compares the handler with one written by hand that
-// runs the same two statements, in turn in one run. The metric "ratio" is ours
-// to theirs, in requests per second, each the median of its rounds.
-func BenchmarkGetScreenCapture(b *testing.B) {
-	d := newDatabase(b, kinds()[3])
-	d.db.SetMaxIdleConns(32)
-	d.addFriend(b, 1, 2, 20)
-	ours := handler(b, d, &misctest.Messenger{})
-	byHand, err := newHandWritten(d.db, codec(b))
-	require.NoError(b, err)
-	body := `{"conversationType":1,"targetId":"` + misctest.ID(2) + `"}`
-	const rounds = 9
-	per := make([][]float64, 2)
-	servers := []*httptest.Server{httptest.NewServer(ours), httptest.NewServer(byHand)}
-	for _, s := range servers {
-		defer s.Close()
-		require.NoError(b, load(s.URL, body, 320)) // warm up
-	}
-	for b.Loop() {
-		for round := range 2 * rounds {
-			which := (round + round/2) % 2 // ours first in one round, second in the next
-			const requests = 3200
-			start := time.Now()
-			require.NoError(b, load(servers[which].URL, body, requests))
-			per[which] = append(per[which], requests/time.Since(start).Seconds())
-		}
-	}
-	median := func(v []float64) float64 {
-		slices.Sort(v)
-		return v[len(v)/2]
-	}
-	b.ReportMetric(median(per[0]), "ours/s")
-	b.ReportMetric(median(per[1]), "byhand/s")
-	b.ReportMetric(median(per[0])/median(per[1]), "ratio")
-}
-
-// load asks n times in all, through 16 connections.
-func load(url, body string, n int) error {
-	const clients = 16
-	transport := &http.Transport{MaxIdleConnsPerHost: clients}
-	defer transport.CloseIdleConnections()
-	failures := make(chan error, clients)
-	for range clients {
-		go func() {
-			for range n / clients {
-				req, err := http.NewRequest("POST", url+"/misc/get_screen_capture", strings.NewReader(body))
-				if err != nil {
-					failures <- err
-					return
-				}
-				req.Header.Set("Content-Type", "application/json")
-				req.Header.Set("User", misctest.ID(1))
-				resp, err := transport.RoundTrip(req)
-				if err != nil {
-					failures <- err
-					return
-				}
-				answer, err := io.ReadAll(resp.Body)
-				_ = resp.Body.Close()
-				if err == nil && string(answer) != `{"code":200,"result":{"status":0}}` {
-					err = errors.New("answer: " + string(answer))
-				}
-				if err != nil {
-					failures <- err
-					return
-				}
-			}
-			failures <- nil
-		}()
-	}
-	var all error
-	for range clients {
-		all = errors.Join(all, <-failures)
-	}
-	return all
-}
-
-// newHandWritten is what a server without this library would have.
-func newHandWritten(db *sql.DB, codec *n3d.Codec) (http.Handler, error) {
-	friends, err := db.Prepare("SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20")
-	if err != nil {
-		return nil, err
-	}
-	status, err := db.Prepare("SELECT status FROM screen_statuses WHERE operateId = ?")
-	if err != nil {
-		return nil, err
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /misc/get_screen_capture", func(w http.ResponseWriter, r *http.Request) {
-		var body struct {
-			ConversationType int    `json:"conversationType"`
-			TargetID         string `json:"targetId"`
-		}
-		user, err := codec.Decode(r.Header.Get("User"))
-		if err != nil {
-			http.Error(w, "not logged in", http.StatusForbidden)
-			return
-		}
-		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-			http.Error(w, "bad request", http.StatusBadRequest)
-			return
-		}
-		target, err := codec.Decode(body.TargetID)
-		if err != nil || body.ConversationType != 1 {
-			http.Error(w, "bad request", http.StatusBadRequest)
-			return
-		}
-		var n, on int
-		if err := friends.QueryRowContext(r.Context(), user, target).Scan(&n); err != nil {
-			http.Error(w, "internal error", http.StatusInternalServerError)
-			return
-		}
-		if n == 0 {
-			http.Error(w, "no friend", http.StatusForbidden)
-			return
-		}
-		key := strconv.Itoa(int(min(user, target))) + "_" + strconv.Itoa(int(max(user, target)))
-		if err := status.QueryRowContext(r.Context(), key).Scan(&on); err != nil && !errors.Is(err, sql.ErrNoRows) {
-			http.Error(w, "internal error", http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_, _ = io.WriteString(w, `{"code":200,"result":{"status":`+strconv.Itoa(on)+`}}`)
-	})
-	return mux, nil
 }

@@ -1,0 +1,197 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/rongcloud"
+)
+
+// TestSoakEveryAnswerIsRightUnderLoad lets 200 connections, each a user of its
+// own, go through all endpoints, on MariaDB where it is installed and SQLite
+// elsewhere. They do so a few times, or for as long as the environment says:
+// MISC_SOAK=5m. It logs what it took, with -v.
+func TestSoakEveryAnswerIsRightUnderLoad(t *testing.T) {
+	const passes = 1
+	var long time.Duration
+	if text := os.Getenv("MISC_SOAK"); text != "" {
+		var err error
+		long, err = time.ParseDuration(text)
+		require.NoError(t, err, "MISC_SOAK is a time such as 5m")
+	}
+	k := plain()[0]
+	if find("mariadbd") != "" {
+		k = plain()[2]
+		k.server.get(t)
+	}
+	goroutines := runtime.NumGoroutine()
+	t.Run(k.name, func(t *testing.T) {
+		s := newSoak(t, k)
+		s.run(t, func(pass int) bool { return pass < 1 }) // opens every connection
+		require.False(t, t.Failed())
+		before, warm := heap(), s.requests.Load()
+
+		start := time.Now()
+		s.run(t, func(pass int) bool {
+			if long > 0 {
+				return time.Since(start) < long
+			}
+			return pass < passes
+		})
+		took := time.Since(start)
+		after := heap()
+
+		assert.Equal(t, s.sent.Load(), s.taken.Load(), "messages that the cloud has taken, each once")
+		n := s.requests.Load() - warm
+		t.Logf("%d requests in %v (%.0f a second) over %d connections: p50 %v, p99 %v; heap %.1f MiB before, %.1f MiB after",
+			n, took.Round(time.Millisecond), float64(n)/took.Seconds(), connections,
+			s.percentile(50), s.percentile(99), float64(before)/(1<<20), float64(after)/(1<<20))
+		if long > 0 {
+			assert.LessOrEqual(t, after-before, int64(20<<20), "bytes that the heap has grown by")
+		}
+	})
+	until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+const connections = 200
+
+type soak struct {
+	url         string
+	client      *http.Client
+	sent, taken atomic.Int64 // messages
+	requests    atomic.Int64
+	latencies   [100_000]atomic.Int64 // how many took so many times resolution, and the last one all that took longer
+}
+
+const resolution = 10 * time.Microsecond
+
+func newSoak(t *testing.T, k kind) *soak {
+	s := &soak{}
+	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ParseForm() == nil && r.PostForm.Get("content") != "" {
+			s.taken.Add(1)
+		}
+		reply(w, `{"code":200}`)
+	}))
+	t.Cleanup(cloud.Close)
+	messenger, err := rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: rongcloud.Region(cloud.URL)})
+	require.NoError(t, err)
+	t.Cleanup(messenger.CloseIdleConnections)
+
+	d := newDatabase(t, k)
+	for i := range uint32(connections) {
+		d.addFriend(t, firstUser+i, firstFriend+i, 20)
+		d.addMember(t, ofAll, firstUser+i, 0)
+	}
+	server := httptest.NewServer(handler(t, d, messenger))
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	transport := &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}
+	t.Cleanup(transport.CloseIdleConnections)
+	s.client = &http.Client{Transport: transport, Timeout: time.Minute}
+	return s
+}
+
+// The first user, the friend of that one, and the group that all users are in.
+const (
+	firstUser   = 1
+	firstFriend = 1001
+	ofAll       = 5000
+)
+
+// run lets every user pass through all endpoints while again says so.
+func (s *soak) run(t *testing.T, again func(pass int) bool) {
+	var all sync.WaitGroup
+	for i := range uint32(connections) {
+		all.Go(func() {
+			for pass := 0; again(pass) && !t.Failed(); pass++ {
+				assert.NoError(t, s.pass(i))
+			}
+		})
+	}
+	all.Wait()
+}
+
+func (s *soak) pass(i uint32) error {
+	private := `{"conversationType":1,"targetId":"` + misctest.ID(firstFriend+i) + `"`
+	group := `{"conversationType":3,"targetId":"` + misctest.ID(ofAll) + `"`
+	message := func(kind, target string) string {
+		return `{"conversationType":"` + kind + `","targetId":"` + target + `","objectName":"RC:TxtMsg","content":"hello"}`
+	}
+	const ios = `"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"}`
+	for _, r := range []struct {
+		path, body string
+		status     int
+		want       string // the answer begins with it
+		messages   int64
+	}{
+		{"latest_update?version=1.0.0&platform=darwin", "", 200, `{"version":"1.0.2"`, 0},
+		{"latest_update?version=1.0.2", "", 204, "", 0},
+		{"client_version", "", 200, `{` + ios, 0},
+		{"set_screen_capture", private + `,"noticeStatus":1}`, 200, `{"code":200}`, 1},
+		{"get_screen_capture", private + `}`, 200, `{"code":200,"result":{"status":1}}`, 0},
+		{"send_sc_msg", private + `}`, 200, `{"code":200}`, 1},
+		{"mobile_version", "", 200, `{"code":200,"result":{` + ios, 0},
+		{"send_message", message("PRIVATE", misctest.ID(firstFriend+i)), 200, `{"code":"200"}`, 1},
+		{"set_screen_capture", private + `,"noticeStatus":0}`, 200, `{"code":200}`, 1},
+		{"get_screen_capture", private + `}`, 200, `{"code":200,"result":{"status":0}}`, 0},
+		{"get_screen_capture", group + `}`, 200, `{"code":200,"result":{"status":0}}`, 0},
+		{"send_message", message("GROUP", misctest.ID(ofAll)), 200, `{"code":"200"}`, 1},
+		{"get_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(ofAll) + `"}`, 403, `{"code":403,`, 0},
+	} {
+		method := http.MethodGet
+		if r.body != "" {
+			method = http.MethodPost
+		}
+		req, err := http.NewRequest(method, s.url+"/misc/"+r.path, strings.NewReader(r.body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("User", misctest.ID(firstUser+i))
+		start := time.Now()
+		resp, err := s.client.Do(req)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != r.status || !strings.HasPrefix(string(body), r.want) {
+			return fmt.Errorf("%s %s: %d %s", r.path, r.body, resp.StatusCode, body)
+		}
+		s.latencies[min(int(time.Since(start)/resolution), len(s.latencies)-1)].Add(1)
+		s.requests.Add(1)
+		s.sent.Add(r.messages)
+	}
+	return nil
+}
+
+// percentile returns the time that so many of a hundred requests took at most.
+func (s *soak) percentile(p float64) time.Duration {
+	left := int64(math.Ceil(float64(s.requests.Load()) * p / 100))
+	for i := range s.latencies {
+		if left -= s.latencies[i].Load(); left <= 0 {
+			return time.Duration(i+1) * resolution
+		}
+	}
+	return time.Duration(len(s.latencies)) * resolution
+}
