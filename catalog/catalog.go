@@ -179,6 +179,16 @@ func (f *file[T]) load() bool {
 	if err == nil && bytes.Equal(content, f.seen) {
 		return false
 	}
+	if err == nil {
+		// A file that is being written in place may give one page of the old
+		// version and the next of the new one, but not the same ones twice.
+		if again, againErr := read(f.path); againErr != nil || !bytes.Equal(again, content) {
+			if f.current.Load().good != nil {
+				return false // the next look will tell
+			}
+			content, err = nil, errors.New("is being written")
+		}
+	}
 	f.seen = content
 	var parsed *T
 	if err == nil {
