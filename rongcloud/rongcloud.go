@@ -166,12 +166,13 @@ func isBaseURL(s string) bool {
 // are idle after about 55 seconds.
 func newTransport(connect time.Duration) *http.Transport {
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: connect}).DialContext,
-		TLSHandshakeTimeout: connect,
-		ForceAttemptHTTP2:   true,
-		IdleConnTimeout:     50 * time.Second,
-		MaxIdleConnsPerHost: 100,
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: connect}).DialContext,
+		TLSHandshakeTimeout:    connect,
+		ForceAttemptHTTP2:      true,
+		IdleConnTimeout:        50 * time.Second,
+		MaxIdleConnsPerHost:    100,
+		MaxResponseHeaderBytes: maxAnswer,
 	}
 }
 
