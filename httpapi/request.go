@@ -56,16 +56,15 @@ func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID str
 }
 
 func (h *Handler) setScreenCapture(w http.ResponseWriter, r *http.Request, userID string) error {
-	body, err := h.readBody(w, r)
+	body, t, target, err := h.readConversation(w, r)
 	if err != nil {
 		return err
 	}
-	t, target := body.number("conversationType"), body.text("targetId")
 	status := body.number("noticeStatus")
 	if body.err != nil {
 		return body.err
 	}
-	err = h.cfg.Service.SetScreenCapture(r.Context(), userID, misc.ConversationType(t), target, misc.NoticeStatus(status))
+	err = h.cfg.Service.SetScreenCapture(r.Context(), userID, t, target, misc.NoticeStatus(status))
 	if err == nil {
 		write(w, http.StatusOK, noStore, []byte(sentNumber))
 	}
@@ -73,15 +72,11 @@ func (h *Handler) setScreenCapture(w http.ResponseWriter, r *http.Request, userI
 }
 
 func (h *Handler) getScreenCapture(w http.ResponseWriter, r *http.Request, userID string) error {
-	body, err := h.readBody(w, r)
+	_, t, target, err := h.readConversation(w, r)
 	if err != nil {
 		return err
 	}
-	t, target := body.number("conversationType"), body.text("targetId")
-	if body.err != nil {
-		return body.err
-	}
-	status, err := h.cfg.Service.ScreenCapture(r.Context(), userID, misc.ConversationType(t), target)
+	status, err := h.cfg.Service.ScreenCapture(r.Context(), userID, t, target)
 	if err == nil {
 		write(w, http.StatusOK, noStore, fmt.Appendf(nil, `{"code":200,"result":{"status":%d}}`, status))
 	}
@@ -89,15 +84,11 @@ func (h *Handler) getScreenCapture(w http.ResponseWriter, r *http.Request, userI
 }
 
 func (h *Handler) sendScreenCaptureNotice(w http.ResponseWriter, r *http.Request, userID string) error {
-	body, err := h.readBody(w, r)
+	_, t, target, err := h.readConversation(w, r)
 	if err != nil {
 		return err
 	}
-	t, target := body.number("conversationType"), body.text("targetId")
-	if body.err != nil {
-		return body.err
-	}
-	err = h.cfg.Service.SendScreenCaptureNotice(r.Context(), userID, misc.ConversationType(t), target)
+	err = h.cfg.Service.SendScreenCaptureNotice(r.Context(), userID, t, target)
 	if err == nil {
 		write(w, http.StatusOK, noStore, []byte(sentNumber))
 	}
@@ -134,6 +125,16 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*body, error
 		return nil, refusal{http.StatusBadRequest, "body must be a JSON object"}
 	}
 	return b, nil
+}
+
+// readConversation reads a body and the two fields that name a conversation.
+func (h *Handler) readConversation(w http.ResponseWriter, r *http.Request) (*body, misc.ConversationType, string, error) {
+	b, err := h.readBody(w, r)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	t, target := b.number("conversationType"), b.text("targetId")
+	return b, misc.ConversationType(t), target, b.err
 }
 
 func isJSON(contentType string) bool {
