@@ -60,6 +60,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -170,7 +171,7 @@ func (s *Store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.No
 		return misc.NoticeOff, err
 	}
 	var status int64
-	err = s.capture.QueryRowContext(ctx, operateID).Scan(&status)
+	err = repeat(func() error { return s.capture.QueryRowContext(ctx, operateID).Scan(&status) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return misc.NoticeOff, nil
 	}
@@ -191,29 +192,38 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 		return err
 	}
 	now := s.dialect.time(s.cfg.Now())
-	for range maxAttempts {
-		_, err = s.setCapture.ExecContext(ctx, operateID, int64(c.Type()), int64(status), now, now, int64(status), now)
-		if err == nil {
-			return nil
-		}
-		if !isConflict(err) {
-			break
-		}
+	err = repeat(func() error {
+		_, err := s.setCapture.ExecContext(ctx, operateID, int64(c.Type()), int64(status), now, now, int64(status), now)
+		return err
+	})
+	if err == nil {
+		return nil
 	}
 	return fmt.Errorf("sqlstore: set screen capture: %w", err)
 }
 
-// maxAttempts is how often a set is tried that the database gives up in favour
-// of another client's transaction.
-const maxAttempts = 10
+// maxAttempts is how often a statement is tried that the database has undone
+// for a reason of its own. Each of them may be run again.
+const maxAttempts = 40
 
-// isConflict reports whether the database has undone a statement because of
-// another client's: a deadlock, or on PostgreSQL at the stricter isolation
-// levels a row that has changed meanwhile. The same statement may then succeed.
-func isConflict(err error) bool {
+func repeat(statement func() error) (err error) {
+	for range maxAttempts {
+		if err = statement(); err == nil || !isUndone(err) {
+			break
+		}
+	}
+	return err
+}
+
+// isUndone reports whether the database has undone a statement because of
+// another client's, by a deadlock or on PostgreSQL at the stricter isolation
+// levels by a row that has changed meanwhile, or because PostgreSQL had ended
+// an idle connection, as it does with each when it restarts. The same statement
+// may then succeed.
+func isUndone(err error) bool {
 	var state interface{ SQLState() string } // the drivers of PostgreSQL
 	if errors.As(err, &state) {
-		return state.SQLState() == "40001" || state.SQLState() == "40P01"
+		return slices.Contains([]string{"40001", "40P01", "57P01"}, state.SQLState())
 	}
 	return strings.Contains(err.Error(), "Error 1213") // the driver of MySQL
 }
@@ -234,7 +244,7 @@ func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nam
 		return false, err
 	}
 	var rows int64
-	if err := stmt.QueryRowContext(ctx, a, b).Scan(&rows); err != nil {
+	if err := repeat(func() error { return stmt.QueryRowContext(ctx, a, b).Scan(&rows) }); err != nil {
 		return false, fmt.Errorf("sqlstore: relations: %w", err)
 	}
 	return rows > 0, nil
@@ -260,7 +270,8 @@ func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.
 	}
 	var rows int64
 	var status sql.NullInt64
-	if err := stmt.QueryRowContext(ctx, a, b, operateID).Scan(&rows, &status); err != nil {
+	err = repeat(func() error { return stmt.QueryRowContext(ctx, a, b, operateID).Scan(&rows, &status) })
+	if err != nil {
 		return false, misc.NoticeOff, fmt.Errorf("sqlstore: related screen capture: %w", err)
 	}
 	return rows > 0, misc.NoticeStatus(status.Int64), nil // NULL, never set, is 0

@@ -319,10 +319,11 @@ func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 		want     int // how often it is tried
 	}{
 		{deadlock, 1, 2},
-		{deadlock, 9, 10},
-		{deadlock, 1000, 10},
+		{deadlock, 39, 40},
+		{deadlock, 1000, 40},
 		{state("40001"), 3, 4},
 		{state("40P01"), 3, 4},
+		{state("57P01"), 3, 4},
 		{state("23505"), 3, 1},
 		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), 3, 1},
 	} {
