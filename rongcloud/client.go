@@ -3,6 +3,7 @@ package rongcloud
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +65,7 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
 		return fmt.Errorf("rongcloud: not sent: random numbers: %w", err)
 	}
-	requestID := fmt.Sprintf("%x", random[:16])
+	requestID := hex.EncodeToString(random[:16])
 	if c.idempotent {
 		form.Set("msgRandom", strconv.FormatUint(binary.BigEndian.Uint64(random[16:])>>1, 10))
 	}
@@ -137,8 +138,7 @@ type post struct {
 }
 
 // post makes one attempt. connected is false only if no connection was made,
-// so that nothing can have reached the host. If hasNext, the attempt leaves
-// time for another one.
+// so that nothing can have reached the host; without a next host nobody asks.
 func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (connected bool, err error) {
 	var random [8]byte
 	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
@@ -149,40 +149,24 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 	timestamp := strconv.FormatInt(now.UnixMilli(), 10)
 	signature := c.sign(nonce, timestamp)
 
-	attempt, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var asked, got atomic.Bool
-	traced := httptrace.WithClientTrace(attempt, &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
-	})
-	// A RoundTripper that knows nothing of httptrace never asks for a
-	// connection, and may have got through all the same.
-	mayBeConnected := func() bool { return got.Load() || !asked.Load() }
-	deadline, _ := ctx.Deadline()
-	share := time.Until(deadline)
-	if hasNext && c.idempotent {
-		share = min(share/2, msgRandomWindow/2)
-	} else if hasNext {
-		share /= 3
+	attempt, mayBeConnected := ctx, func() bool { return true }
+	if hasNext {
+		var end func()
+		attempt, end, mayBeConnected = c.leaveTime(ctx)
+		defer end()
 	}
-	limit := time.AfterFunc(share, func() {
-		if c.idempotent || !mayBeConnected() {
-			cancel()
-		}
-	})
-	defer limit.Stop()
-
-	req, err := http.NewRequestWithContext(traced, http.MethodPost, host+p.path, strings.NewReader(p.form))
+	req, err := http.NewRequestWithContext(attempt, http.MethodPost, host+p.path, strings.NewReader(p.form))
 	if err != nil {
 		return false, fmt.Errorf("rongcloud: not sent: %w", err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("App-Key", c.appKey)
-	req.Header.Set("Nonce", nonce)
-	req.Header.Set("Timestamp", timestamp)
-	req.Header.Set("Signature", signature)
-	req.Header.Set("X-Request-ID", p.requestID)
+	req.Header = http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded"},
+		"App-Key":      {c.appKey},
+		"Nonce":        {nonce},
+		"Timestamp":    {timestamp},
+		"Signature":    {signature},
+		"X-Request-Id": {p.requestID},
+	}
 
 	resp, err := c.http.Do(req)
 	if err == nil {
@@ -208,6 +192,34 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 		err = errors.New("cause withheld, for it shows the signature")
 	}
 	return connected, fmt.Errorf("rongcloud: %w: %w (request %s)", reason, err, p.requestID)
+}
+
+// leaveTime returns the context of an attempt that leaves time for another one,
+// what ends it, and what tells whether it may have got a connection.
+func (c *Client) leaveTime(ctx context.Context) (attempt context.Context, end func(), mayBeConnected func() bool) {
+	var asked, got atomic.Bool
+	attempt, cancel := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
+	}))
+	// A RoundTripper that knows nothing of httptrace never asks for a
+	// connection, and may have got through all the same.
+	mayBeConnected = func() bool { return got.Load() || !asked.Load() }
+	deadline, _ := ctx.Deadline()
+	share := time.Until(deadline) / 3
+	if c.idempotent {
+		share = min(time.Until(deadline)/2, msgRandomWindow/2)
+	}
+	limit := time.AfterFunc(share, func() {
+		if c.idempotent || !mayBeConnected() {
+			cancel()
+		}
+	})
+	end = func() {
+		limit.Stop()
+		cancel()
+	}
+	return attempt, end, mayBeConnected
 }
 
 // msgRandomWindow is how long the cloud knows a msgRandom again.

@@ -389,8 +389,13 @@ func (t table) sendMessage() {
 		return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 	}
 	m := misc.Message{Type: misc.Private, From: misctest.ID(1), To: misctest.ID(2), ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`}
-	ours, err := rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: rongcloud.Region(cloud.URL), HTTPClient: client()})
-	require.NoError(t.b, err)
+	ours := func(backup string) *rongcloud.Client {
+		c, err := rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret",
+			Region: rongcloud.Region(cloud.URL), Backup: backup, HTTPClient: client()})
+		require.NoError(t.b, err)
+		return c
+	}
+	alone, withBackup := ours(""), ours(cloud.URL)
 	bare := client()
 	post := func(header http.Header) error {
 		form := url.Values{"fromUserId": {m.From}, "toUserId": {m.To}, "objectName": {m.ObjectName}, "content": {m.Content}}
@@ -422,9 +427,13 @@ func (t table) sendMessage() {
 	each := func(call func() error) func() float64 {
 		return func() float64 { return together(t.b, clients, func(int) error { return call() }) }
 	}
-	send := each(func() error { return ours.Send(context.Background(), m) })
-	t.rates("send_message, rongcloud", "≥ 0.90", each(func() error { return post(plain) }), send)
-	t.rates("send_message, rongcloud, same headers by hand", "for information", each(func() error { return post(signed) }), send)
+	send := func(c *rongcloud.Client) func() float64 {
+		return each(func() error { return c.Send(context.Background(), m) })
+	}
+	byHand := each(func() error { return post(plain) })
+	t.rates("send_message, rongcloud", "≥ 0.90", byHand, send(alone))
+	t.rates("send_message, rongcloud, with a backup host", "for information", byHand, send(withBackup))
+	t.rates("send_message, rongcloud, same headers by hand", "for information", each(func() error { return post(signed) }), send(alone))
 }
 
 // together lets n goroutines call f for one round, and returns the calls a
