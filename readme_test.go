@@ -30,6 +30,7 @@ func TestBothREADMEsShowTheSame(t *testing.T) {
 	for name, part := range map[string]string{
 		"headings":   `(?m)^#+ `,
 		"table rows": `(?m)^\|`,
+		"measures":   `(?m)^\|.* (≥|≤|for information).*\|$`,
 		"names":      "`[A-Za-z]+\\.[A-Za-z]+`",
 		"commands":   `(?m)^    (go|git) .*$`,
 		"code":       "(?s)```.*?```",

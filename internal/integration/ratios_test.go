@@ -560,12 +560,31 @@ func (t table) memoryStore() {
 				fmt.Sprintf("%.2f", m.ratio(i)), c.wanted)
 		}
 	}
-	parallel := func(goroutines int) func() float64 {
+	parallel := func(s misc.ScreenCaptureStore, goroutines int) func() float64 {
 		return func() float64 {
-			return active * together(t.b, goroutines, func(int) error { return getAll(last, lastAsked) })
+			return active * together(t.b, goroutines, func(int) error { return getAll(s, lastAsked) })
 		}
 	}
-	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", parallel(1), parallel(2))
+	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", parallel(last, 1), parallel(last, 2))
+	locked := &lockedMap{on: make(map[misc.Conversation]misc.NoticeStatus)}
+	for _, c := range lastAsked {
+		locked.on[c] = misc.NoticeOn
+	}
+	t.rates("one map with a sync.RWMutex, gets on two goroutines, to one", "for information", parallel(locked, 1), parallel(locked, 2))
+}
+
+// lockedMap is what a MemoryStore would be by hand.
+type lockedMap struct {
+	misc.ScreenCaptureStore
+
+	mu sync.RWMutex
+	on map[misc.Conversation]misc.NoticeStatus
+}
+
+func (m *lockedMap) ScreenCapture(_ context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.on[c], nil
 }
 
 // newMemoryStore returns a store in which n conversations are on, and the heap
@@ -596,7 +615,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-func getAll(s *misc.MemoryStore, asked []misc.Conversation) error {
+func getAll(s misc.ScreenCaptureStore, asked []misc.Conversation) error {
 	ctx := context.Background()
 	for _, c := range asked {
 		if status, err := s.ScreenCapture(ctx, c); err != nil || status != misc.NoticeOn {
