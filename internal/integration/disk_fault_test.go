@@ -4,8 +4,14 @@ package integration_test
 
 import (
 	"database/sql"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -132,31 +138,18 @@ func TestSurvivesASQLiteFileThatIsOpenedReadOnly(t *testing.T) {
 	require.Equal(t, `{"code":200,"result":{"status":1}}`, r.post(t, "get_screen_capture", `{`+withTeam+`}`).Body.String())
 }
 
-// SQLite is held to the pages it has. On MariaDB the table is one in memory
-// that is full, which is the error of a full disk as well. PostgreSQL is made
-// to report its own error for a full disk, since no part of it is bounded.
+// SQLite is held to the pages it has. A server has the table in a file system
+// of its own, with no room left, and where the tests may not mount one, what
+// the server does when there is none: MariaDB with a full table in memory,
+// PostgreSQL with an error that is raised.
 func TestSurvivesAFullDisk(t *testing.T) {
 	for _, k := range plain() {
 		t.Run(k.name, func(t *testing.T) {
-			x := newDeployment(t, newDatabase(t, k))
+			d := newDatabase(t, k)
+			fill, makeRoom := d.smallDisk(t)
+			x := newDeployment(t, d)
 			x.wantSet(t, withBob, "1", 200)
-			var makeRoom func()
-			switch x.dialect {
-			case sqlstore.SQLite:
-				pages := x.count(t, `PRAGMA page_count`)
-				require.Equal(t, pages, x.count(t, `PRAGMA max_page_count = 1`)) // no lower than there are
-				makeRoom = func() { x.count(t, `PRAGMA max_page_count = 4294967294`) }
-			case sqlstore.MySQL:
-				x.exec(t, `SET max_heap_table_size = 16384`)
-				x.exec(t, `ALTER TABLE screen_statuses ENGINE = MEMORY`)
-				makeRoom = func() { x.exec(t, `ALTER TABLE screen_statuses ENGINE = InnoDB`) }
-			case sqlstore.PostgreSQL:
-				x.exec(t, `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-					RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
-				END$$`)
-				x.exec(t, `CREATE TRIGGER full_disk BEFORE INSERT ON screen_statuses FOR EACH ROW EXECUTE FUNCTION full_disk()`)
-				makeRoom = func() { x.exec(t, `DROP TRIGGER full_disk ON screen_statuses`) }
-			}
+			fill()
 			const enough = 10000
 			n := uint32(1)
 			for ; n < enough && x.store.SetScreenCapture(t.Context(), group(100+n), misc.NoticeOn) == nil; n++ {
@@ -175,4 +168,70 @@ func TestSurvivesAFullDisk(t *testing.T) {
 			}
 		})
 	}
+}
+
+// smallDisk gives screen_statuses a disk that can be filled, or what comes
+// closest.
+func (d *database) smallDisk(t *testing.T) (fill, makeRoom func()) {
+	t.Helper()
+	if d.server == nil {
+		fill = func() { d.count(t, `PRAGMA max_page_count = 1`) } // no lower than there are
+		return fill, func() { d.count(t, `PRAGMA max_page_count = 4294967294`) }
+	}
+	dir, mounted := d.server.mount(t)
+	switch {
+	case d.dialect == sqlstore.MySQL && mounted:
+		schema, err := sqlstore.Schema(d.dialect)
+		require.NoError(t, err)
+		d.exec(t, `DROP TABLE screen_statuses`)
+		d.exec(t, schema[0]+` DATA DIRECTORY='`+dir+`'`)
+		t.Cleanup(func() { d.exec(t, `DROP TABLE screen_statuses`) })
+	case d.dialect == sqlstore.MySQL:
+		fill = func() {
+			d.exec(t, `SET max_heap_table_size = 16384`)
+			d.exec(t, `ALTER TABLE screen_statuses ENGINE = MEMORY`)
+		}
+		return fill, func() { d.exec(t, `ALTER TABLE screen_statuses ENGINE = InnoDB`) }
+	case mounted:
+		d.exec(t, `CREATE TABLESPACE small LOCATION '`+dir+`'`)
+		d.exec(t, `ALTER TABLE screen_statuses SET TABLESPACE small`)
+		t.Cleanup(func() {
+			d.exec(t, `DROP TABLE screen_statuses`)
+			d.exec(t, `DROP TABLESPACE small`)
+		})
+	default:
+		fill = func() {
+			d.exec(t, `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+				RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+			END$$`)
+			d.exec(t, `CREATE TRIGGER full_disk BEFORE INSERT ON screen_statuses FOR EACH ROW EXECUTE FUNCTION full_disk()`)
+		}
+		return fill, func() { d.exec(t, `DROP TRIGGER full_disk ON screen_statuses`) }
+	}
+	ballast := filepath.Join(dir, "ballast")
+	fill = func() {
+		err := os.WriteFile(ballast, make([]byte, diskSize), 0o600)
+		require.ErrorIs(t, err, syscall.ENOSPC)
+	}
+	return fill, func() { require.NoError(t, os.Remove(ballast)) }
+}
+
+const diskSize = 4 << 20
+
+// mount gives the server a file system of diskSize bytes, and reports whether
+// that is allowed here.
+func (s *server) mount(t *testing.T) (_ string, allowed bool) {
+	t.Helper()
+	dir, err := os.MkdirTemp(s.dir, "disk-") // where its user may go
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.Remove(dir)) })
+	u, err := user.Lookup(s.user)
+	require.NoError(t, err)
+	options := fmt.Sprintf("size=%d,mode=0700,uid=%s", diskSize, u.Uid)
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Logf("no file system of its own: %v: %s", err, out)
+		return "", false
+	}
+	t.Cleanup(func() { require.NoError(t, exec.Command("umount", "-l", dir).Run()) })
+	return dir, true
 }
