@@ -117,36 +117,37 @@ func (s *shop) ask(t assert.TestingT, path string) (edition, string) {
 	return e, w.Header().Get("ETag")
 }
 
-func TestAFileIsServedAsItWasWhileItIs(t *testing.T) {
+// What was served last is served on, and the next whole file after it.
+func TestSurvivesAVersionFileThatIs(t *testing.T) {
 	faults := map[string]func(t *testing.T, path, next string){
 		"deleted":   func(t *testing.T, path, _ string) { require.NoError(t, os.Remove(path)) },
 		"empty":     func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 0)) },
 		"truncated": func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 100)) },
-		"half of the next": func(t *testing.T, path, next string) {
+		"replaced by half of the next": func(t *testing.T, path, next string) {
 			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)/2]), 0o600))
 		},
-		"the next and the tail of the last": func(t *testing.T, path, next string) {
+		"replaced by the next and the tail of the last": func(t *testing.T, path, next string) {
 			old, err := os.ReadFile(path)
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path, append([]byte(next), old[len(old)-10:]...), 0o600))
 		},
-		"a directory": func(t *testing.T, path, _ string) {
+		"unreadable, a directory": func(t *testing.T, path, _ string) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Mkdir(path, 0o700))
 		},
-		"a link to nowhere": func(t *testing.T, path, _ string) {
+		"unreadable, a link to nowhere": func(t *testing.T, path, _ string) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Symlink(path+".none", path))
 		},
-		"a link to itself": func(t *testing.T, path, _ string) {
+		"unreadable, a link to itself": func(t *testing.T, path, _ string) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Symlink(path, path))
 		},
-		"over 1 MiB": func(t *testing.T, path, next string) {
+		"replaced by over 1 MiB": func(t *testing.T, path, next string) {
 			require.NoError(t, os.WriteFile(path, []byte(next+strings.Repeat(" ", 1<<20)), 0o600))
 		},
-		"of another kind": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte(`{"n":2}`), 0o600)) },
-		"not UTF-8": func(t *testing.T, path, next string) {
+		"replaced by another kind": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte(`{"n":2}`), 0o600)) },
+		"replaced by what is not UTF-8": func(t *testing.T, path, next string) {
 			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)-1]+",\"\xff\":1}"), 0o600))
 		},
 		"gone with its folder": func(t *testing.T, path, _ string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
@@ -180,9 +181,10 @@ func TestAFileIsServedAsItWasWhileItIs(t *testing.T) {
 	}
 }
 
-// The thousand swaps are of every kind: renamed into place, deleted and written
-// anew in two halves, and with a directory in between.
-func TestAThousandSwapsUnderLoadGiveOnlyWholeEditionsInTheirOrder(t *testing.T) {
+// The swaps are of every kind: renamed into place, written in place in two
+// halves, and with a directory in between. Each answer is of some whole edition,
+// and none of an older one than before.
+func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 	s := newShop(t)
 	const swaps = 1000
 	var last atomic.Int64
@@ -211,7 +213,6 @@ func TestAThousandSwapsUnderLoadGiveOnlyWholeEditionsInTheirOrder(t *testing.T) 
 			s.replace(t, e)
 		case 2:
 			for path, text := range s.files(e) {
-				require.NoError(t, os.Remove(path))
 				f, err := os.Create(path)
 				require.NoError(t, err)
 				for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {

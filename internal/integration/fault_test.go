@@ -5,6 +5,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strconv"
@@ -180,7 +181,7 @@ func TestASetIsRepeatedThatPostgreSQLCannotSerialize(t *testing.T) {
 	})
 }
 
-func TestAStoreHealsWhenItsServerComesBack(t *testing.T) {
+func TestSurvivesADatabaseServerThatIsStoppedAndStartedAgain(t *testing.T) {
 	eachKind(t, servers(), func(t *testing.T, d *database) {
 		d.addFriend(t, 1, 2, 20)
 		d.addMember(t, 3, 1, 0)
@@ -224,7 +225,71 @@ func TestAStoreHealsWhenItsServerComesBack(t *testing.T) {
 	})
 }
 
-func TestAStoreHealsWhenMariaDBHasClosedItsIdleConnections(t *testing.T) {
+// Clients that switch the notices of a group each are answered 500 while the
+// server is away and 200 when it is back, and read what was acknowledged last.
+func TestSurvivesADatabaseServerThatIsKilledUnderLoad(t *testing.T) {
+	const clients, plenty = 16, 50
+	eachKind(t, servers(), func(t *testing.T, d *database) {
+		h := newHost(t)
+		s := d.store(t, d.pool(t))
+		h.misc.Captures, h.misc.Relations = s, s
+		serve := h.handler(t)
+		post := func(path string, n uint32, fields string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			body := `{"conversationType":3,"targetId":"` + misctest.ID(n) + `"` + fields + `}`
+			serve.ServeHTTP(w, asAlice(t.Context(), "POST", "/misc/"+path, body))
+			return w
+		}
+		var busy, refused, done sync.WaitGroup
+		back := make(chan struct{})
+		for n := range uint32(clients) {
+			d.addMember(t, n+1, 1, 0)
+			busy.Add(1)
+			refused.Add(1)
+			done.Go(func() {
+				on := 0
+				set := func() int {
+					w := post("set_screen_capture", n+1, `,"noticeStatus":`+strconv.Itoa(1-on))
+					if w.Code == 200 {
+						on = 1 - on
+					}
+					return w.Code
+				}
+				for range plenty {
+					assert.Equal(t, 200, set())
+				}
+				busy.Done()
+				code := 200
+				for code == 200 {
+					code = set()
+				}
+				assert.Equal(t, 500, code)
+				assert.Equal(t, 500, post("get_screen_capture", n+1, "").Code)
+				refused.Done()
+				<-back
+				// The set that was under way may have been stored or not.
+				assert.Contains(t, []string{`{"code":200,"result":{"status":0}}`, `{"code":200,"result":{"status":1}}`},
+					post("get_screen_capture", n+1, "").Body.String())
+				for range plenty {
+					assert.Equal(t, 200, set())
+				}
+				assert.Equal(t, `{"code":200,"result":{"status":`+strconv.Itoa(on)+`}}`, post("get_screen_capture", n+1, "").Body.String())
+			})
+		}
+		busy.Wait()
+		d.server.kill(t)
+		refused.Wait()
+		for _, line := range h.log.take() {
+			require.Contains(t, line, "sqlstore: ")
+		}
+		d.server.restart(t)
+		close(back)
+		done.Wait()
+		require.Empty(t, h.log.take())
+	})
+}
+
+func TestSurvivesIdleConnectionsThatMariaDBHasClosed(t *testing.T) {
 	eachKind(t, plain()[2:], func(t *testing.T, d *database) {
 		d.exec(t, `SET GLOBAL wait_timeout = 1`) // seconds, for connections made from now on
 		t.Cleanup(func() { d.exec(t, `SET GLOBAL wait_timeout = DEFAULT`) })
@@ -249,7 +314,7 @@ func TestAStoreHealsWhenMariaDBHasClosedItsIdleConnections(t *testing.T) {
 
 // A killed server, or with SQLite a killed process of the host, loses nothing
 // that it has acknowledged.
-func TestEveryAcknowledgedSetIsThereAfterKill9(t *testing.T) {
+func TestSurvivesKill9WithEverySetThatWasAcknowledged(t *testing.T) {
 	const enough = 3000
 	t.Run("SQLite", func(t *testing.T) {
 		d := newDatabase(t, plain()[0])

@@ -238,7 +238,7 @@ var through = []struct{ part, method, path, body string }{
 	{"Send", "POST", "send_sc_msg", `{"conversationType":1,"targetId":"` + bob + `"}`},
 }
 
-func TestAPanicInAPartOfTheHostStaysInItsRequestAndIsLogged(t *testing.T) {
+func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 	for _, test := range through {
 		for name, fault := range map[string]struct {
 			panics func()
