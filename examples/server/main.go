@@ -59,7 +59,8 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	say := func(topic, format string, args ...any) {
 		fmt.Fprintf(stdout, "%-11s %s\n", topic, fmt.Sprintf(format, args...))
 	}
-	logger := newLogger(stderr)
+	logger, flushLog := newLogger(stderr)
+	defer flushLog()
 	starting, cancel := context.WithTimeout(ctx, cfg.limits.start)
 	defer cancel()
 

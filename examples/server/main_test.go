@@ -197,8 +197,10 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 			assert.Empty(t, r.header.Values("Set-Cookie"), name)
 		}
 	}
+	require.Eventually(t, func() bool {
+		return strings.Count(in.log.String(), "stand-in: message delivered") == 4 // two messages and two notices
+	}, time.Minute, time.Millisecond, "the log is written while the server runs")
 	log := in.log.String()
-	assert.Equal(t, 4, strings.Count(log, "stand-in: message delivered"), "two messages and two notices")
 	assert.Contains(t, log, "openScreenNtf")
 	assert.Contains(t, log, "sendScreenNtf")
 
@@ -449,6 +451,52 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 	assert.ErrorContains(t, <-in.ended, "requests unfinished")
 }
 
+func TestTheLogIsWrittenInBatchesAndLosesNoLine(t *testing.T) {
+	const lines, lineSize = 5000, 100 // about
+	out := &writes{}
+	logger, flush := newLogger(out)
+	for n := range lines {
+		logger.Info("request", "n", n, "padding", strings.Repeat("x", 20))
+	}
+	most := 0
+	for _, batch := range out.taken() {
+		require.NotEmpty(t, batch)
+		most = max(most, len(batch))
+	}
+	require.Greater(t, most, lineSize*10, "a full batch waits for no timer")
+	require.Less(t, most, batchSize+2*lineSize)
+	logger.Warn("look")
+	require.Contains(t, out.String(), "msg=look")
+	logger.Info("last")
+	flush()
+	text := strings.Split(out.String(), "\n")
+	require.Len(t, text, lines+3)
+	for n := range lines {
+		require.Contains(t, text[n], fmt.Sprintf("msg=request n=%d ", n))
+	}
+	require.Contains(t, text[lines+1], "msg=last")
+}
+
+// writes is an output that remembers each write.
+type writes struct {
+	output
+	mu  sync.Mutex
+	all []string
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all = append(w.all, string(p))
+	return w.output.Write(p)
+}
+
+func (w *writes) taken() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all
+}
+
 func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
 	url, _, _ := hangingCloud(t)
 	cfg := testConfig(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
@@ -457,7 +505,7 @@ func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
 	in.login(1)
 	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`, "X-Request-ID", "the-failing-one")
 	assert.Equal(t, http.StatusGatewayTimeout, r.status)
-	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is found by the request's id")
+	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is in the log at once, under the request's id")
 	r = in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
 	assert.Equal(t, `{"code":200,"result":{"status":1}}`, r.body)
 	in.stop()

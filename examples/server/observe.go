@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -90,12 +91,17 @@ type requestIDKey struct{}
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // newLogger returns a logger whose lines carry the ids of the request that
-// they are about.
-func newLogger(w io.Writer) *slog.Logger {
-	return slog.New(contextHandler{slog.NewTextHandler(w, nil)})
+// they are about, and what writes out the lines that still wait.
+func newLogger(w io.Writer) (_ *slog.Logger, flush func()) {
+	b := &batch{to: w}
+	return slog.New(contextHandler{slog.NewTextHandler(b, nil), b}), b.flush
 }
 
-type contextHandler struct{ slog.Handler }
+// contextHandler writes a warning, or worse, out at once.
+type contextHandler struct {
+	slog.Handler
+	batch *batch
+}
 
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
 	if id, ok := ctx.Value(requestIDKey{}).(string); ok {
@@ -104,15 +110,60 @@ func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
-	return h.Handler.Handle(ctx, record)
+	err := h.Handler.Handle(ctx, record)
+	if record.Level >= slog.LevelWarn {
+		h.batch.flush()
+	}
+	return err
 }
 
 func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextHandler{h.Handler.WithAttrs(attrs)}
+	return contextHandler{h.Handler.WithAttrs(attrs), h.batch}
 }
 
 func (h contextHandler) WithGroup(name string) slog.Handler {
-	return contextHandler{h.Handler.WithGroup(name)}
+	return contextHandler{h.Handler.WithGroup(name), h.batch}
+}
+
+// A batch is lines that are written together: a system call for each line
+// takes longer than all else that the server does for most requests.
+type batch struct {
+	to io.Writer
+
+	mu    sync.Mutex
+	lines []byte
+}
+
+const (
+	batchWait = 100 * time.Millisecond // what a line waits for others
+	batchSize = 32 << 10               // bytes
+)
+
+func (b *batch) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.lines) == 0 {
+		time.AfterFunc(batchWait, b.flush)
+	}
+	b.lines = append(b.lines, line...)
+	if len(b.lines) >= batchSize {
+		b.write()
+	}
+	return len(line), nil
+}
+
+func (b *batch) flush() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.write()
+}
+
+func (b *batch) write() {
+	if len(b.lines) == 0 {
+		return
+	}
+	_, _ = b.to.Write(b.lines) // nobody can be told that the log is gone
+	b.lines = b.lines[:0]
 }
 
 // metrics are those of this server, of its process and of its database.
