@@ -485,6 +485,53 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 	require.Len(t, c.at(c.root, "paths"), 7)
 }
 
+// Two answers belong to no operation, since they are for what is not listed.
+// Here the document lists it, with nothing but that answer.
+func TestWhatTheDocumentDoesNotListIsAnsweredAsItSays(t *testing.T) {
+	const unknown = "/misc/none"
+	c := newContract(t, httpapi.OpenAPI())
+	paths := c.at(c.root, "paths")
+	paths[unknown] = map[string]any{}
+	var all []exchange
+	for path := range paths {
+		item := c.at(paths, path)
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
+			if item[strings.ToLower(method)] != nil {
+				continue
+			}
+			status, response := 405, "MethodNotAllowed"
+			if path == unknown {
+				status, response = 404, "NotFound"
+			}
+			item[strings.ToLower(method)] = map[string]any{"responses": map[string]any{
+				strconv.Itoa(status): map[string]any{"$ref": "#/components/responses/" + response},
+			}}
+			all = append(all, exchange{method: method, path: path, status: status})
+		}
+	}
+	text, err := yaml.Marshal(c.root)
+	require.NoError(t, err)
+	c = newContract(t, text)
+	said := set{}
+	for _, e := range all {
+		t.Run(e.method+" "+e.path, func(t *testing.T) {
+			request, response, answer := e.do(t)
+			require.Equal(t, e.status, response.StatusCode)
+			said.add(string(answer))
+			response.Body = io.NopCloser(bytes.NewReader(answer))
+			if e.method == "HEAD" {
+				response.Body = http.NoBody
+			}
+			assert.Empty(t, c.problems(c.ValidateHttpResponse(request, response)))
+		})
+	}
+	for _, name := range []string{"NotFound", "MethodNotAllowed"} {
+		example, err := json.Marshal(c.at(c.root, "components", "responses", name, "content", "application/json")["example"])
+		require.NoError(t, err)
+		assert.Contains(t, said, string(example), "the handler never says so")
+	}
+}
+
 // The handler reads each documented field of a request, and no other that is
 // required.
 func TestTheHandlerReadsTheDocumentedFields(t *testing.T) {
