@@ -67,12 +67,10 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	}
 	requestID := hex.EncodeToString(random[:16])
 	if c.idempotent {
-		form.Set("msgRandom", strconv.FormatUint(binary.BigEndian.Uint64(random[16:])>>1, 10))
+		form += "&msgRandom=" + strconv.FormatUint(binary.BigEndian.Uint64(random[16:])>>1, 10)
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 
-	p := post{path: path, form: form.Encode(), requestID: requestID}
+	p := post{path: path, form: form, requestID: requestID, deadline: time.Now().Add(c.timeout)}
 	host, other := c.hosts.pick()
 	connected, err := c.post(ctx, host, p, other != "")
 	if !isHostFailure(err) {
@@ -97,30 +95,26 @@ func (c *Client) CloseIdleConnections() {
 
 // publication returns the path and the form for m. Parameters that would only
 // restate a default are left out.
-func publication(m misc.Message) (path string, form url.Values, err error) {
-	form = url.Values{
-		"fromUserId": {m.From},
-		"objectName": {m.ObjectName},
-		"content":    {m.Content},
-	}
+func publication(m misc.Message) (path, form string, err error) {
+	var to string
 	switch m.Type {
 	case misc.Private:
-		path = "/message/private/publish.json"
-		form.Set("toUserId", m.To)
+		path, to = "/message/private/publish.json", "&toUserId="
 	case misc.Group:
-		path = "/message/group/publish.json"
-		form.Set("toGroupId", m.To)
-		if m.Mentioned {
-			form.Set("isMentioned", "1")
-		}
+		path, to = "/message/group/publish.json", "&toGroupId="
 	default:
-		return "", nil, fmt.Errorf("rongcloud: not sent: %w", misc.ErrUnsupportedType)
+		return "", "", fmt.Errorf("rongcloud: not sent: %w", misc.ErrUnsupportedType)
 	}
+	form = "fromUserId=" + url.QueryEscape(m.From) + to + url.QueryEscape(m.To) +
+		"&objectName=" + url.QueryEscape(m.ObjectName) + "&content=" + url.QueryEscape(m.Content)
 	if m.PushContent != "" {
-		form.Set("pushContent", m.PushContent)
+		form += "&pushContent=" + url.QueryEscape(m.PushContent)
+	}
+	if m.Mentioned && m.Type == misc.Group {
+		form += "&isMentioned=1"
 	}
 	if m.IncludeSender {
-		form.Set("isIncludeSender", "1")
+		form += "&isIncludeSender=1"
 	}
 	return path, form, nil
 }
@@ -135,6 +129,7 @@ func isHostFailure(err error) bool {
 // A post is what the attempts of one Send have in common.
 type post struct {
 	path, form, requestID string
+	deadline              time.Time
 }
 
 // post makes one attempt. connected is false only if no connection was made,
@@ -149,23 +144,22 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 	timestamp := strconv.FormatInt(now.UnixMilli(), 10)
 	signature := c.sign(nonce, timestamp)
 
-	attempt, mayBeConnected := ctx, func() bool { return true }
+	attempt, cancel := context.WithDeadline(ctx, p.deadline)
+	defer cancel()
+	mayBeConnected := func() bool { return true }
 	if hasNext {
-		var end func()
-		attempt, end, mayBeConnected = c.leaveTime(ctx)
-		defer end()
+		var limit *time.Timer
+		attempt, limit, mayBeConnected = c.leaveTime(attempt, cancel)
+		defer limit.Stop()
 	}
 	req, err := http.NewRequestWithContext(attempt, http.MethodPost, host+p.path, strings.NewReader(p.form))
 	if err != nil {
 		return false, fmt.Errorf("rongcloud: not sent: %w", err)
 	}
-	req.Header = http.Header{
-		"Content-Type": {"application/x-www-form-urlencoded"},
-		"App-Key":      {c.appKey},
-		"Nonce":        {nonce},
-		"Timestamp":    {timestamp},
-		"Signature":    {signature},
-		"X-Request-Id": {p.requestID},
+	values := [...]string{"application/x-www-form-urlencoded", c.appKey, nonce, timestamp, signature, p.requestID}
+	req.Header = make(http.Header, len(values))
+	for i, name := range [...]string{"Content-Type", "App-Key", "Nonce", "Timestamp", "Signature", "X-Request-Id"} {
+		req.Header[name] = values[i : i+1 : i+1] // one allocation for all
 	}
 
 	resp, err := c.http.Do(req)
@@ -194,32 +188,29 @@ func (c *Client) post(ctx context.Context, host string, p post, hasNext bool) (c
 	return connected, fmt.Errorf("rongcloud: %w: %w (request %s)", reason, err, p.requestID)
 }
 
-// leaveTime returns the context of an attempt that leaves time for another one,
-// what ends it, and what tells whether it may have got a connection.
-func (c *Client) leaveTime(ctx context.Context) (attempt context.Context, end func(), mayBeConnected func() bool) {
-	var asked, got atomic.Bool
-	attempt, cancel := context.WithCancel(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { asked.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
-	}))
+// leaveTime cancels an attempt early enough for another one, unless it may have
+// got a connection, and returns the context to make it with, the timer that
+// does so, and what tells whether it may have.
+func (c *Client) leaveTime(attempt context.Context, cancel func()) (traced context.Context, limit *time.Timer, mayBeConnected func() bool) {
+	var conn struct{ asked, got atomic.Bool }
+	traced = httptrace.WithClientTrace(attempt, &httptrace.ClientTrace{
+		GetConn: func(string) { conn.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { conn.got.Store(true) },
+	})
 	// A RoundTripper that knows nothing of httptrace never asks for a
 	// connection, and may have got through all the same.
-	mayBeConnected = func() bool { return got.Load() || !asked.Load() }
-	deadline, _ := ctx.Deadline()
+	mayBeConnected = func() bool { return conn.got.Load() || !conn.asked.Load() }
+	deadline, _ := attempt.Deadline()
 	share := time.Until(deadline) / 3
 	if c.idempotent {
 		share = min(time.Until(deadline)/2, msgRandomWindow/2)
 	}
-	limit := time.AfterFunc(share, func() {
+	limit = time.AfterFunc(share, func() {
 		if c.idempotent || !mayBeConnected() {
 			cancel()
 		}
 	})
-	end = func() {
-		limit.Stop()
-		cancel()
-	}
-	return attempt, end, mayBeConnected
+	return traced, limit, mayBeConnected
 }
 
 // msgRandomWindow is how long the cloud knows a msgRandom again.
