@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/rongcloud"
@@ -143,11 +144,11 @@ func (t table) versions() {
 		name, _, _ := strings.Cut(strings.TrimPrefix(tt.path, "/misc/"), "?")
 		request := func(int) string { return "GET " + tt.path + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n" }
 		t.rates(name+", TCP", "≥ 0.90",
-			newLoad(t.b, bare, request, string(body)).rate, newLoad(t.b, ours, request, string(body)).rate)
+			newLoad(t.b, serving(t.b, bare), request, string(body)).rate, newLoad(t.b, serving(t.b, ours), request, string(body)).rate)
 
 		serve := func(h http.Handler) func() {
 			r := httptest.NewRequest("GET", tt.path, nil)
-			w := &discard{http.Header{}}
+			w := &discard{header: http.Header{}}
 			return func() {
 				clear(w.header)
 				h.ServeHTTP(w, r)
@@ -166,11 +167,14 @@ func (t table) versions() {
 }
 
 // discard is a ResponseWriter that costs the same for every handler.
-type discard struct{ header http.Header }
+type discard struct {
+	header http.Header
+	failed bool
+}
 
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
-func (d *discard) WriteHeader(int)             {}
+func (d *discard) WriteHeader(status int)      { d.failed = d.failed || status != http.StatusOK }
 
 // timed returns how many nanoseconds a call of f takes.
 func timed(f func()) float64 {
@@ -212,7 +216,7 @@ func (t table) database(k kind) {
 		}
 	}
 	load := func(h http.Handler, request func(int) string, want string) func() float64 {
-		return newLoad(t.b, h, request, want).rate
+		return newLoad(t.b, serving(t.b, h), request, want).rate
 	}
 	ours, hand := handler(t.b, d, noCloud{}), newByHand(t.b, d)
 
@@ -478,12 +482,10 @@ type client struct {
 	request, answer []byte
 }
 
-func newLoad(b *testing.B, h http.Handler, request func(client int) string, want string) *load {
-	server := httptest.NewServer(h)
-	b.Cleanup(server.Close)
+func newLoad(b *testing.B, address string, request func(client int) string, want string) *load {
 	l := &load{b, make([]client, clients), want}
 	for i := range l.clients {
-		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		conn, err := net.Dial("tcp", address)
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = conn.Close() })
 		text := []byte(request(i))
@@ -498,6 +500,13 @@ func newLoad(b *testing.B, h http.Handler, request func(client int) string, want
 		l.clients[i] = client{conn, text, raw.Bytes()}
 	}
 	return l
+}
+
+// serving returns the address of a server with that handler.
+func serving(b *testing.B, h http.Handler) string {
+	server := httptest.NewServer(h)
+	b.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }
 
 func (l *load) rate() float64 {
@@ -518,10 +527,11 @@ func (l *load) rate() float64 {
 
 // memoryStore shows how a MemoryStore grows. The questions of a chat server are
 // about the conversations that are active, here 1000 anywhere in the store;
-// questions about any at all show the caches of the machine instead.
+// questions about any at all show the caches of the machine as well, and what
+// that is to a request.
 func (t table) memoryStore() {
 	const active, any = 1000, 1 << 16
-	var getActive, setActive, getAny []func() float64
+	var getActive, setActive, getAny, setAny, requestGet, requestSet []func() float64
 	var names []string
 	var last *misc.MemoryStore
 	var lastAsked []misc.Conversation
@@ -536,13 +546,20 @@ func (t table) memoryStore() {
 			}
 			return all
 		}
-		few, many := asked(random.Perm(n)[:active]), make([]misc.Conversation, 0, any)
-		for range any {
-			many = append(many, chat(random.IntN(n)))
+		places := make([]int, any)
+		for i := range places {
+			places[i] = random.IntN(n)
 		}
+		few, many := asked(random.Perm(n)[:active]), asked(places)
 		getActive = append(getActive, func() float64 { return perGet(t.b, s, few) })
 		setActive = append(setActive, func() float64 { return perSet(t.b, s, few) })
 		getAny = append(getAny, func() float64 { return perGet(t.b, s, many) })
+		setAny = append(setAny, func() float64 { return perSet(t.b, s, many) })
+		requests := newRequests(t.b, s, many)
+		requestGet = append(requestGet, func() float64 { return requests.per(t.b, "get_screen_capture", "") })
+		requestSet = append(requestSet, func() float64 {
+			return requests.per(t.b, "set_screen_capture", `,"noticeStatus":0`, `,"noticeStatus":1`)
+		})
 		names = append(names, strconv.Itoa(n))
 		last, lastAsked = s, few
 	}
@@ -553,6 +570,9 @@ func (t table) memoryStore() {
 		{"get of 1000 active in %s", "≤ 1.5", getActive},
 		{"set of 1000 active in %s", "≤ 1.5", setActive},
 		{"get of any in %s", "for information", getAny},
+		{"set of any in %s", "for information", setAny},
+		{"get_screen_capture of any in %s, in process", "≤ 1.5", requestGet},
+		{"set_screen_capture of any in %s, in process", "≤ 1.5", requestSet},
 	} {
 		m := measure(c.sides...)
 		for i := 1; i < len(m.of); i++ {
@@ -572,6 +592,54 @@ func (t table) memoryStore() {
 	}
 	t.rates("one map with a sync.RWMutex, gets on two goroutines, to one", "for information", parallel(locked, 1), parallel(locked, 2))
 }
+
+// requests come to a handler over a store, and ask about one conversation
+// after the other.
+type requests struct {
+	handler http.Handler
+	of      []misc.Conversation
+}
+
+func newRequests(b *testing.B, s *misc.MemoryStore, of []misc.Conversation) requests {
+	static, err := misc.NewStaticVersions(nil, must(misc.ParseClientVersions([]byte(clientsJSON))))
+	require.NoError(b, err)
+	svc, err := misc.New(misc.Config{Versions: static, Relations: everybody{}, Captures: s, Messenger: noCloud{}})
+	require.NoError(b, err)
+	h, err := httpapi.New(httpapi.Config{
+		Service:     svc,
+		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
+	})
+	require.NoError(b, err)
+	return requests{h, of}
+}
+
+// per returns the nanoseconds of a request. All are made with the first fields,
+// and then with the next.
+func (q requests) per(b *testing.B, path string, fields ...string) float64 {
+	r := httptest.NewRequest(http.MethodPost, "/misc/"+path, nil)
+	r.Header.Set("Content-Type", "application/json")
+	w := &discard{header: http.Header{}}
+	var body bytes.Buffer
+	return perPass(func() {
+		for _, more := range fields {
+			for _, c := range q.of {
+				user, target := c.Users()
+				body.Reset()
+				body.WriteString(`{"conversationType":1,"targetId":"` + target + `"` + more + `}`)
+				r.Header["User"] = []string{user}
+				r.Body = io.NopCloser(&body)
+				q.handler.ServeHTTP(w, r)
+			}
+		}
+		require.False(b, w.failed)
+	}) / float64(len(q.of)*len(fields))
+}
+
+// everybody is everybody's friend.
+type everybody struct{}
+
+func (everybody) AreFriends(context.Context, string, string) (bool, error)    { return true, nil }
+func (everybody) IsGroupMember(context.Context, string, string) (bool, error) { return true, nil }
 
 // lockedMap is what a MemoryStore would be by hand.
 type lockedMap struct {

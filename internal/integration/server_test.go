@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		guard(os.Args[1], os.Args[2], os.Args[3:])
 	case "sqlite":
 		setUntilKilled(os.Args[1])
+	case "handler":
+		serveHandler(os.Args[1], os.Args[2])
 	default:
 		code := m.Run()
 		for _, s := range []*server{&mariaDB, &postgres} {

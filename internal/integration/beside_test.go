@@ -1,0 +1,160 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/n3d"
+	"github.com/sealtalk-go/misc/sqlstore"
+)
+
+// BenchmarkBesideNode prints how many requests a second the handler answers in a
+// bare net/http server, how many examples/server, which logs, counts and limits
+// each of them, and how many a server of Express and Sequelize. Each is a
+// process of its own, on the same MariaDB, with the tables that SealTalk's Node
+// server has. They are measured as the sides of BenchmarkRatios are.
+//
+//	npm install --no-package-lock --prefix internal/integration/testdata/node
+//	go test ./internal/integration -run '^$' -bench BesideNode -benchtime 1x
+func BenchmarkBesideNode(b *testing.B) {
+	d := newDatabase(b, kinds()[3])
+	for i := range uint32(clients) {
+		d.addFriend(b, 1, 2+i, 20)
+		d.exec(b, `INSERT INTO "screen_statuses" ("operateId", "conversationType", "status", "createdAt", "updatedAt") VALUES (?, 1, 1, NOW(), NOW())`,
+			"1_"+strconv.Itoa(2+int(i)))
+	}
+	versions := b.TempDir()
+	for name, text := range map[string]string{"squirrel.json": releaseJSON, "client_version.json": clientsJSON} {
+		require.NoError(b, os.WriteFile(filepath.Join(versions, name), []byte(text), 0o600))
+	}
+	server := filepath.Join(b.TempDir(), "server")
+	out, err := exec.Command("go", "build", "-o", server, "github.com/sealtalk-go/misc/examples/server").CombinedOutput()
+	require.NoError(b, err, string(out))
+
+	port := strconv.Itoa(d.server.port)
+	handler := startProgram(b, []string{os.Args[0], port, d.name}, func(free string) []string {
+		return []string{childEnv + "=handler", "PORT=" + free}
+	})
+	whole := startProgram(b, []string{server}, func(free string) []string {
+		return []string{"MISC_ADDR=127.0.0.1:" + free, "MISC_DB=mysql:root@tcp(127.0.0.1:" + port + ")/" + d.name,
+			"MISC_VERSIONS=" + versions, "MISC_N3D_KEY=" + misctest.Key}
+	})
+	node := startProgram(b, []string{"node", "testdata/node/server.js"}, func(free string) []string {
+		return []string{"NODE_ENV=production", "PORT=" + free, "DB_PORT=" + port, "DB_NAME=" + d.name,
+			"VERSIONS=" + versions, "N3D_KEY=" + misctest.Key}
+	})
+	get := func(path string) func(program) func(int) string {
+		return func(program) func(int) string {
+			return func(int) string { return "GET " + path + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n" }
+		}
+	}
+	for b.Loop() {
+		fmt.Printf("\n| case | Express and Sequelize | ours | ratio |\n|---|---|---|---|\n")
+		for _, c := range []struct {
+			name, answer string
+			request      func(program) func(client int) string
+		}{
+			{"latest_update", releaseJSON, get("/misc/latest_update?version=1.0.0&platform=darwin")},
+			{"client_version", clientsJSON, get("/misc/client_version")},
+			{"mobile_version", `{"code":200,"result":` + clientsJSON + `}`, get("/misc/mobile_version")},
+			{"get_screen_capture", `{"code":200,"result":{"status":1}}`, func(p program) func(int) string {
+				login := "User: " + misctest.ID(1)
+				if p != handler {
+					login = "Cookie: " + p.login(b)
+				}
+				return func(client int) string {
+					body := `{"conversationType":1,"targetId":"` + misctest.ID(2+uint32(client)) + `"}`
+					return "POST /misc/get_screen_capture HTTP/1.1\r\nHost: misc.example.com\r\n" + login +
+						"\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
+				}
+			}},
+		} {
+			load := func(p program) func() float64 { return newLoad(b, p.address, c.request(p), c.answer).rate }
+			m := measure(load(node), load(handler), load(whole))
+			for i, name := range []string{"the handler", "examples/server"} {
+				fmt.Printf("| %s, %s | %s | %s | %.1f |\n", c.name, name, rate(m.of[0]), rate(m.of[i+1]), m.ratio(i+1))
+			}
+		}
+		fmt.Println()
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// serveHandler is the child of the benchmark above: a host with nothing of its
+// own.
+func serveHandler(mariaDBPort, database string) {
+	port := must(strconv.Atoi(mariaDBPort))
+	db := openMariaDB(port, database, direct)
+	db.SetMaxIdleConns(clients)
+	store := must(sqlstore.New(context.Background(), db, sqlstore.MySQL, sqlstore.Config{Codec: must(n3d.New(misctest.Key))}))
+	versions := must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(releaseJSON))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
+	svc := must(misc.New(misc.Config{Versions: versions, Relations: store, Captures: store, Messenger: noCloud{}}))
+	h := must(httpapi.New(httpapi.Config{
+		Service:     svc,
+		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
+	}))
+	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), h))
+}
+
+// A program is a server in a process of its own.
+type program struct{ address string }
+
+// startProgram returns once the program takes connections on the port that its
+// environment tells it.
+func startProgram(b *testing.B, command []string, env func(port string) []string) program {
+	free, err := freePort()
+	require.NoError(b, err)
+	p := program{net.JoinHostPort("127.0.0.1", strconv.Itoa(free))}
+	var log bytes.Buffer
+	cmd := exec.CommandContext(b.Context(), command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env(strconv.Itoa(free))...)
+	cmd.Stderr = &log
+	require.NoError(b, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	b.Cleanup(func() { <-ended }) // by the context
+	until(b, command[0]+" listens", func() bool {
+		select {
+		case err := <-ended:
+			ended <- err
+			require.NoError(b, err, log.String())
+		default:
+		}
+		conn, err := net.Dial("tcp", p.address)
+		if err == nil {
+			_ = conn.Close()
+		} else {
+			time.Sleep(10 * time.Millisecond)
+		}
+		return err == nil
+	})
+	return p
+}
+
+// login returns the cookie of user 1.
+func (p program) login(b *testing.B) string {
+	resp, err := http.Post("http://"+p.address+"/demo/login", "application/json", strings.NewReader(`{"userId":1}`))
+	require.NoError(b, err)
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	require.Len(b, resp.Cookies(), 1)
+	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value
+}
