@@ -27,7 +27,8 @@ type ScreenCaptureStore interface {
 // A RelatedStore is a ScreenCaptureStore that knows the Relations as well, and
 // answers both questions of [Service.ScreenCapture] at once: in one round trip
 // to a database. [New] uses that where Config holds one RelatedStore in both
-// fields; no host has to implement it.
+// fields; no host has to implement it. A type that embeds one and has its own
+// answer to either question needs its own RelatedScreenCapture, too.
 type RelatedStore interface {
 	ScreenCaptureStore
 	Relations

@@ -181,7 +181,8 @@ func (f *file[T]) load() bool {
 	}
 	if err == nil {
 		// A file that is being written in place may give one page of the old
-		// version and the next of the new one, but not the same ones twice.
+		// version and the next of the new one, but hardly the same ones twice:
+		// the writer would have to pause.
 		if again, againErr := read(f.path); againErr != nil || !bytes.Equal(again, content) {
 			if f.current.Load().good != nil {
 				return false // the next look will tell

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -848,10 +849,15 @@ func TestVersionAnswersAreEncodedOnce(t *testing.T) {
 	}
 }
 
-func TestTheOpenAPIDocumentNamesEveryEndpoint(t *testing.T) {
+func TestTheOpenAPIDocumentNamesEveryEndpointAndStatus(t *testing.T) {
 	document := httpapi.OpenAPI()
-	for _, path := range []string{"latest_update", "client_version", "mobile_version", "send_message", "set_screen_capture", "get_screen_capture", "send_sc_msg"} {
-		assert.Contains(t, string(document), "\n  /misc/"+path+":\n")
+	var named []string
+	for _, path := range regexp.MustCompile(`(?m)^  /misc/(\w+):$`).FindAllStringSubmatch(string(document), -1) {
+		named = append(named, path[1])
+	}
+	assert.ElementsMatch(t, newHost(t).handler(t).Endpoints(), named)
+	for _, status := range httpapi.Statuses() {
+		assert.Contains(t, string(document), fmt.Sprintf(`"%d": {$ref:`, status))
 	}
 	clear(document)
 	assert.NotEqual(t, document, httpapi.OpenAPI(), "a caller's copy is the caller's")

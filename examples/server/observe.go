@@ -93,7 +93,7 @@ var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // newLogger returns a logger whose lines carry the ids of the request that
 // they are about, and what writes out the lines that still wait.
 func newLogger(w io.Writer) (_ *slog.Logger, flush func()) {
-	b := &batch{to: w}
+	b := newBatch(w)
 	return slog.New(contextHandler{slog.NewTextHandler(b, nil), b}), b.flush
 }
 
@@ -128,7 +128,8 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // A batch is lines that are written together: a system call for each line
 // takes longer than all else that the server does for most requests.
 type batch struct {
-	to io.Writer
+	to    io.Writer
+	timer *time.Timer
 
 	mu    sync.Mutex
 	lines []byte
@@ -139,11 +140,17 @@ const (
 	batchSize = 32 << 10               // bytes
 )
 
+func newBatch(w io.Writer) *batch {
+	b := &batch{to: w}
+	b.timer = time.AfterFunc(batchWait, b.flush)
+	return b
+}
+
 func (b *batch) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.lines) == 0 {
-		time.AfterFunc(batchWait, b.flush)
+		b.timer.Reset(batchWait)
 	}
 	b.lines = append(b.lines, line...)
 	if len(b.lines) >= batchSize {

@@ -240,8 +240,9 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 	h.misc.Messenger = client
 	handler := h.handler(t)
 	post := func() *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, asAlice(context.Background(), "POST", "/misc/"+path, senders[path]))
+		w, r := httptest.NewRecorder(), asAlice(context.Background(), "POST", "/misc/"+path, senders[path])
+		handler.ServeHTTP(w, r)
+		wantDocumented(t, r, w, name)
 		return w
 	}
 	if f.reuse {

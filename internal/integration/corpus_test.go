@@ -5,6 +5,7 @@ package integration_test
 import (
 	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
@@ -100,12 +101,13 @@ func TestNoBodyBreaksAPost(t *testing.T) {
 				text := c.body(path)
 				var h *host
 				var w *httptest.ResponseRecorder
+				var r *http.Request
 				limit, allocated := uint64(allocatedPerRequest+allocatedPerByte*len(text)), ^uint64(0)
 				for range 3 { // other tests may still be cleaning up
 					h = newHost(t)
 					h.http.MaxBodyBytes = c.Limit
 					handler := h.handler(t)
-					r := asAlice(t.Context(), "POST", path, text)
+					r = asAlice(t.Context(), "POST", path, text)
 					w = httptest.NewRecorder()
 					var before, after runtime.MemStats
 					runtime.ReadMemStats(&before)
@@ -116,6 +118,7 @@ func TestNoBodyBreaksAPost(t *testing.T) {
 						break
 					}
 				}
+				wantDocumented(t, r, w, path)
 				assert.LessOrEqual(t, allocated, limit, path)
 				assert.Equal(t, c.want(path), w.Code, "%s: %.200q: %s", path, text, w.Body)
 				assert.Less(t, w.Code, 500, path)

@@ -43,8 +43,9 @@ func newDeployment(t *testing.T, d *database) *deployment {
 
 func (x *deployment) post(t *testing.T, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	w := httptest.NewRecorder()
-	x.serve.ServeHTTP(w, asAlice(t.Context(), "POST", "/misc/"+path, body))
+	w, r := httptest.NewRecorder(), asAlice(t.Context(), "POST", "/misc/"+path, body)
+	x.serve.ServeHTTP(w, r)
+	wantDocumented(t, r, w, path)
 	return w
 }
 

@@ -112,6 +112,10 @@ func TestAQuestionStopsWaitingForALockedTableAtItsDeadline(t *testing.T) {
 			_, err := s.IsGroupMember(ctx, misctest.ID(1), misctest.ID(2))
 			return err
 		})
+		wantDeadlineExceeded(t, func(ctx context.Context) error {
+			_, _, err := s.RelatedScreenCapture(ctx, misctest.ID(1), group(7))
+			return err
+		})
 	})
 }
 
@@ -203,6 +207,10 @@ func TestSurvivesADatabaseServerThatIsStoppedAndStartedAgain(t *testing.T) {
 			member, err := s.IsGroupMember(ctx, misctest.ID(3), misctest.ID(1))
 			if err != nil || !member {
 				return fmt.Errorf("member: %v, %w", member, err)
+			}
+			friends, status, err = s.RelatedScreenCapture(ctx, misctest.ID(1), pair(1, 2))
+			if err != nil || !friends || status != misc.NoticeOff {
+				return fmt.Errorf("friends and get: %v, %d, %w", friends, status, err)
 			}
 			return nil
 		}

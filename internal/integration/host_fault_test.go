@@ -77,6 +77,15 @@ func newHost(t testing.TB) *host {
 	return h
 }
 
+// newHostWith returns a host that has that part.
+func newHostWith(t testing.TB, part string) *host {
+	h := newHost(t)
+	if part == "RelatedScreenCapture" {
+		h.misc.Captures = &relatedParts{h.misc.Relations, h.misc.Captures}
+	}
+	return h
+}
+
 func (h *host) handler(t testing.TB) *httpapi.Handler {
 	t.Helper()
 	svc, err := misc.New(h.misc)
@@ -164,6 +173,10 @@ type hooked struct {
 func (h *host) hooked() *hooked {
 	parts := &hooked{h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger, nil}
 	h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger = parts, parts, parts, parts
+	if both, ok := parts.ScreenCaptureStore.(misc.RelatedStore); ok {
+		at := &hookedRelated{parts, both}
+		h.misc.Relations, h.misc.Captures = at, at
+	}
 	currentUser := h.http.CurrentUser
 	h.http.CurrentUser = func(r *http.Request) (string, error) {
 		if err := parts.hook(r.Context(), "CurrentUser"); err != nil {
@@ -216,6 +229,38 @@ func (p *hooked) SetScreenCapture(ctx context.Context, c misc.Conversation, s mi
 	return p.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
 }
 
+// hookedRelated is those of a store that is a RelatedStore.
+type hookedRelated struct {
+	*hooked
+	both misc.RelatedStore
+}
+
+func (p *hookedRelated) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	if err := p.hook(ctx, "RelatedScreenCapture"); err != nil {
+		return false, 0, err
+	}
+	return p.both.RelatedScreenCapture(ctx, userID, c)
+}
+
+// relatedParts is a RelatedStore of two parts.
+type relatedParts struct {
+	misc.Relations
+	misc.ScreenCaptureStore
+}
+
+func (r *relatedParts) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	other, b := c.Users()
+	if other == userID {
+		other = b
+	}
+	friends, err := r.AreFriends(ctx, userID, other)
+	if err != nil || !friends {
+		return false, 0, err
+	}
+	status, err := r.ScreenCapture(ctx, c)
+	return true, status, err
+}
+
 func (p *hooked) Send(ctx context.Context, m misc.Message) error {
 	if err := p.hook(ctx, "Send"); err != nil {
 		return err
@@ -232,6 +277,7 @@ var through = []struct{ part, method, path, body string }{
 	{"AreFriends", "POST", "send_message", `{"conversationType":"PRIVATE","targetId":"` + bob + `","objectName":"RC:TxtMsg","content":"hi"}`},
 	{"IsGroupMember", "POST", "send_sc_msg", `{"conversationType":3,"targetId":"` + team + `"}`},
 	{"ScreenCapture", "POST", "get_screen_capture", `{"conversationType":1,"targetId":"` + bob + `"}`},
+	{"RelatedScreenCapture", "POST", "get_screen_capture", `{"conversationType":1,"targetId":"` + bob + `"}`},
 	{"SetScreenCapture", "POST", "set_screen_capture", `{"conversationType":3,"targetId":"` + team + `","noticeStatus":1}`},
 	{"Send", "POST", "send_message", `{"conversationType":"GROUP","targetId":"` + team + `","objectName":"RC:TxtMsg","content":"hi"}`},
 	{"Send", "POST", "set_screen_capture", `{"conversationType":1,"targetId":"` + bob + `","noticeStatus":1}`},
@@ -253,7 +299,7 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 			"http.ErrAbortHandler": {func() { panic(http.ErrAbortHandler) }, ""},
 		} {
 			t.Run(test.part+" in "+test.path+": "+name, func(t *testing.T) {
-				h := newHost(t)
+				h := newHostWith(t, test.part)
 				var calls atomic.Int64
 				h.hooked().hook = func(_ context.Context, part string) error {
 					if part == test.part && calls.Add(1) == 1 {
@@ -296,7 +342,7 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 func TestAClientThatDisconnectsCancelsTheWorkOfEachPart(t *testing.T) {
 	for _, test := range through[1:] { // the login comes before the body is read, and net/http looks for the end of a connection after
 		t.Run(test.part+" in "+test.path, func(t *testing.T) {
-			h := newHost(t)
+			h := newHostWith(t, test.part)
 			entered, ended := make(chan struct{}), make(chan error, 1)
 			var asked []string
 			parts := h.hooked()

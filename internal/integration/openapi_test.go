@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -317,7 +318,7 @@ type contract struct {
 	root map[string]any
 }
 
-func newContract(t *testing.T, text []byte) *contract {
+func newContract(t testing.TB, text []byte) *contract {
 	t.Helper()
 	c := &contract{}
 	require.NoError(t, yaml.Unmarshal(text, &c.root))
@@ -327,6 +328,21 @@ func newContract(t *testing.T, text []byte) *contract {
 	require.Empty(t, errs)
 	c.Validator = v
 	return c
+}
+
+// wantDocumented holds an answer of another suite against the document.
+func wantDocumented(t testing.TB, r *http.Request, w *httptest.ResponseRecorder, name string) {
+	t.Helper()
+	shared.once.Do(func() { shared.contract = newContract(t, httpapi.OpenAPI()) })
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	assert.Empty(t, shared.problems(shared.ValidateHttpResponse(r, w.Result())), name)
+}
+
+var shared struct {
+	*contract
+	once sync.Once
+	mu   sync.Mutex
 }
 
 // at follows names, and references wherever they are.

@@ -313,6 +313,14 @@ func TestEachQuestionIsOneRoundTrip(t *testing.T) {
 				_, err := s.IsGroupMember(t.Context(), misctest.ID(1), misctest.ID(2))
 				return err
 			},
+			"friends and get": func() error {
+				_, _, err := s.RelatedScreenCapture(t.Context(), misctest.ID(1), pair(1, 2))
+				return err
+			},
+			"member and get": func() error {
+				_, _, err := s.RelatedScreenCapture(t.Context(), misctest.ID(1), group(3))
+				return err
+			},
 		} {
 			before := writes.Load()
 			require.NoError(t, ask())
