@@ -436,7 +436,7 @@ func (t table) sendMessage() {
 	}
 	byHand := each(func() error { return post(plain) })
 	t.rates("send_message, rongcloud", "≥ 0.90", byHand, send(alone))
-	t.rates("send_message, rongcloud, with a backup host", "for information", byHand, send(withBackup))
+	t.rates("send_message, rongcloud, with a backup host", "≥ 0.90", byHand, send(withBackup))
 	t.rates("send_message, rongcloud, same headers by hand", "for information", each(func() error { return post(signed) }), send(alone))
 }
 
