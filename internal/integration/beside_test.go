@@ -15,12 +15,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sealtalk-go/misc"
-	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/sqlstore"
@@ -105,13 +102,7 @@ func serveHandler(mariaDBPort, database string) {
 	db := openMariaDB(port, database, direct)
 	db.SetMaxIdleConns(clients)
 	store := must(sqlstore.New(context.Background(), db, sqlstore.MySQL, sqlstore.Config{Codec: must(n3d.New(misctest.Key))}))
-	versions := must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(releaseJSON))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
-	svc := must(misc.New(misc.Config{Versions: versions, Relations: store, Captures: store, Messenger: noCloud{}}))
-	h := must(httpapi.New(httpapi.Config{
-		Service:     svc,
-		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
-	}))
-	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), h))
+	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), over(store, store, noCloud{})))
 }
 
 // A program is a server in a process of its own.
@@ -141,8 +132,6 @@ func startProgram(b *testing.B, command []string, env func(port string) []string
 		conn, err := net.Dial("tcp", p.address)
 		if err == nil {
 			_ = conn.Close()
-		} else {
-			time.Sleep(10 * time.Millisecond)
 		}
 		return err == nil
 	})

@@ -19,26 +19,20 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// handler serves the relations and settings of d; the header User says who
-// asks.
+// handler serves the relations and settings of d.
 func handler(t testing.TB, d *database, cloud misc.Messenger) *httpapi.Handler {
 	t.Helper()
-	versions, err := misc.NewStaticVersions(
-		&misc.Release{Version: "1.0.2", URL: "https://downloads.example.com/SealTalk-1.0.2.zip"},
-		&misc.ClientVersions{
-			IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://downloads.example.com/app.plist"},
-			Android: misc.ClientVersion{Version: "1.0.5", URL: "https://downloads.example.com/app.apk"},
-		})
-	require.NoError(t, err)
 	s := d.store(t, nil)
-	svc, err := misc.New(misc.Config{Versions: versions, Relations: s, Captures: s, Messenger: cloud})
-	require.NoError(t, err)
-	h, err := httpapi.New(httpapi.Config{
-		Service:     svc,
+	return over(s, s, cloud)
+}
+
+// over returns a handler over these parts; the header User says who asks.
+func over(relations misc.Relations, captures misc.ScreenCaptureStore, cloud misc.Messenger) *httpapi.Handler {
+	versions := must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(releaseJSON))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
+	return must(httpapi.New(httpapi.Config{
+		Service:     must(misc.New(misc.Config{Versions: versions, Relations: relations, Captures: captures, Messenger: cloud})),
 		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
-	})
-	require.NoError(t, err)
-	return h
+	}))
 }
 
 func TestTheHandlerAnswersInEachRouter(t *testing.T) {
@@ -79,13 +73,11 @@ func TestTheHandlerAnswersInEachRouter(t *testing.T) {
 				want               string // JSON; empty: no body
 				delivered          int
 			}{
-				{"GET", "/misc/latest_update?version=1.0.0", "", 200, `{"version":"1.0.2","url":"https://downloads.example.com/SealTalk-1.0.2.zip"}`, 0},
+				{"GET", "/misc/latest_update?version=1.0.0", "", 200, releaseJSON, 0},
 				{"GET", "/misc/latest_update?version=1.0.2", "", 204, "", 0},
 				{"HEAD", "/misc/latest_update?version=1.0.0", "", 200, "", 0},
-				{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},
-					"Android":{"version":"1.0.5","url":"https://downloads.example.com/app.apk"}}`, 0},
-				{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},
-					"Android":{"version":"1.0.5","url":"https://downloads.example.com/app.apk"}}}`, 0},
+				{"GET", "/misc/client_version", "", 200, clientsJSON, 0},
+				{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":` + clientsJSON + `}`, 0},
 				{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + misctest.ID(2) + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`, 1},
 				{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(2) + `","noticeStatus":1}`, 200, `{"code":200}`, 2},
 				{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + misctest.ID(2) + `"}`, 200, `{"code":200,"result":{"status":1}}`, 2},

@@ -28,7 +28,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
-	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/rongcloud"
@@ -555,7 +554,7 @@ func (t table) memoryStore() {
 		setActive = append(setActive, func() float64 { return perSet(t.b, s, few) })
 		getAny = append(getAny, func() float64 { return perGet(t.b, s, many) })
 		setAny = append(setAny, func() float64 { return perSet(t.b, s, many) })
-		requests := newRequests(t.b, s, many)
+		requests := requests{over(everybody{}, s, noCloud{}), many}
 		requestGet = append(requestGet, func() float64 { return requests.per(t.b, "get_screen_capture", "") })
 		requestSet = append(requestSet, func() float64 {
 			return requests.per(t.b, "set_screen_capture", `,"noticeStatus":0`, `,"noticeStatus":1`)
@@ -598,19 +597,6 @@ func (t table) memoryStore() {
 type requests struct {
 	handler http.Handler
 	of      []misc.Conversation
-}
-
-func newRequests(b *testing.B, s *misc.MemoryStore, of []misc.Conversation) requests {
-	static, err := misc.NewStaticVersions(nil, must(misc.ParseClientVersions([]byte(clientsJSON))))
-	require.NoError(b, err)
-	svc, err := misc.New(misc.Config{Versions: static, Relations: everybody{}, Captures: s, Messenger: noCloud{}})
-	require.NoError(b, err)
-	h, err := httpapi.New(httpapi.Config{
-		Service:     svc,
-		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
-	})
-	require.NoError(b, err)
-	return requests{h, of}
 }
 
 // per returns the nanoseconds of a request. All are made with the first fields,

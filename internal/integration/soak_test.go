@@ -136,20 +136,19 @@ func (s *soak) pass(i uint32) error {
 	message := func(kind, target string) string {
 		return `{"conversationType":"` + kind + `","targetId":"` + target + `","objectName":"RC:TxtMsg","content":"hello"}`
 	}
-	const ios = `"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"}`
 	for _, r := range []struct {
 		path, body string
 		status     int
 		want       string // the answer begins with it
 		messages   int64
 	}{
-		{"latest_update?version=1.0.0&platform=darwin", "", 200, `{"version":"1.0.2"`, 0},
+		{"latest_update?version=1.0.0&platform=darwin", "", 200, releaseJSON, 0},
 		{"latest_update?version=1.0.2", "", 204, "", 0},
-		{"client_version", "", 200, `{` + ios, 0},
+		{"client_version", "", 200, clientsJSON, 0},
 		{"set_screen_capture", private + `,"noticeStatus":1}`, 200, `{"code":200}`, 1},
 		{"get_screen_capture", private + `}`, 200, `{"code":200,"result":{"status":1}}`, 0},
 		{"send_sc_msg", private + `}`, 200, `{"code":200}`, 1},
-		{"mobile_version", "", 200, `{"code":200,"result":{` + ios, 0},
+		{"mobile_version", "", 200, `{"code":200,"result":` + clientsJSON, 0},
 		{"send_message", message("PRIVATE", misctest.ID(firstFriend+i)), 200, `{"code":"200"}`, 1},
 		{"set_screen_capture", private + `,"noticeStatus":0}`, 200, `{"code":200}`, 1},
 		{"get_screen_capture", private + `}`, 200, `{"code":200,"result":{"status":0}}`, 0},
