@@ -93,7 +93,8 @@ var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // newLogger returns a logger whose lines carry the ids of the request that
 // they are about, and what writes out the lines that still wait.
 func newLogger(w io.Writer) (_ *slog.Logger, flush func()) {
-	b := newBatch(w)
+	b := &batch{to: w}
+	b.timer = time.AfterFunc(batchWait, b.flush)
 	return slog.New(contextHandler{slog.NewTextHandler(b, nil), b}), b.flush
 }
 
@@ -129,7 +130,7 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // takes longer than all else that the server does for most requests.
 type batch struct {
 	to    io.Writer
-	timer *time.Timer
+	timer *time.Timer // to flush; runs while lines wait
 
 	mu    sync.Mutex
 	lines []byte
@@ -139,12 +140,6 @@ const (
 	batchWait = 100 * time.Millisecond // what a line waits for others
 	batchSize = 32 << 10               // bytes
 )
-
-func newBatch(w io.Writer) *batch {
-	b := &batch{to: w}
-	b.timer = time.AfterFunc(batchWait, b.flush)
-	return b
-}
 
 func (b *batch) Write(line []byte) (int, error) {
 	b.mu.Lock()
