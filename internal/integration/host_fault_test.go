@@ -242,7 +242,7 @@ func (p *hookedRelated) RelatedScreenCapture(ctx context.Context, userID string,
 	return p.both.RelatedScreenCapture(ctx, userID, c)
 }
 
-// relatedParts is a RelatedStore of two parts.
+// relatedParts is a RelatedStore of two parts, for private conversations.
 type relatedParts struct {
 	misc.Relations
 	misc.ScreenCaptureStore
