@@ -1,6 +1,17 @@
 // Package integration holds the tests of this library on real databases and
-// inside real routers. It is a module of its own, that nobody imports, so that
-// a host of the library pays for no driver and no router.
+// inside real routers. It is a module of its own, which nobody imports, so
+// that a host of the library pays for no driver and no router.
+//
+// The first word of a file's name is its topic:
+//
+//	db_       sqlstore on MariaDB, PostgreSQL and SQLite
+//	http_     httpapi: its contract, routers, hostile bodies, failing hosts
+//	cloud_    rongcloud and a chat cloud that misbehaves
+//	catalog_  catalog while its files change
+//	bench_    benchmarks and the soak test
+//
+// db_server_test.go starts the database servers, db_open_test.go makes
+// databases in them, and http_faults_test.go has the host that most tests ask.
 //
 // The tests start MariaDB and PostgreSQL themselves, on free ports of
 // 127.0.0.1 and in temporary folders, and stop them afterwards. Where the
