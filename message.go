@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -40,7 +43,7 @@ type Message struct {
 // What callers get wrong about a message or its target.
 var (
 	ErrInvalidID         = errors.New("misc: id is not a valid public id")
-	ErrInvalidObjectName = errors.New("misc: objectName must be 1 to 32 characters")
+	ErrInvalidObjectName = errors.New("misc: objectName must be 1 to 32 characters, without control characters and not only white space")
 	ErrInvalidContent    = errors.New("misc: content must be a JSON object or a string that is not empty")
 	ErrContentTooLong    = errors.New("misc: content must be at most 128 KiB")
 	ErrUnsupportedType   = errors.New("misc: conversation type must be private (1) or group (3)")
@@ -48,25 +51,46 @@ var (
 	ErrNotMember         = errors.New("misc: user is not a member of the group")
 )
 
-// Relations answers who may reach whom. A cancelled context stops either
-// method with an error. An id that the host cannot translate is ErrInvalidID;
-// one that names nobody is simply not related.
+// An IDError reports that the host cannot translate an id. It matches
+// ErrInvalidID. By the ID a [Service] tells the two cases apart: an invalid
+// target is the client's mistake, and an invalid id of the logged-in user is
+// the host's (a wrong key, a number in place of the public id), which is
+// reported without ErrInvalidID.
+type IDError struct{ ID string }
+
+// Error quotes the id.
+func (e *IDError) Error() string { return fmt.Sprintf("misc: %.64q is not a valid public id", e.ID) }
+
+// Unwrap returns ErrInvalidID.
+func (e *IDError) Unwrap() error { return ErrInvalidID }
+
+// Relations answers who may reach whom; the user who asks comes first. Both
+// methods return an error when the context is cancelled, and an [IDError] for
+// an id that the host cannot translate. An id that names nobody is not related
+// to anybody, and is not an error.
 type Relations interface {
 	// AreFriends reports whether userID counts otherID among their friends.
 	AreFriends(ctx context.Context, userID, otherID string) (bool, error)
 
 	// IsGroupMember reports whether userID is in the group now.
-	IsGroupMember(ctx context.Context, groupID, userID string) (bool, error)
+	IsGroupMember(ctx context.Context, userID, groupID string) (bool, error)
 }
 
 // A Messenger hands messages to the chat cloud. Send returns nil once the
-// cloud has taken the message, and never delivers one twice. It wraps the
-// sentinel below that fits, if one does; an error with a method
-// RetryAfter() time.Duration says when to try again. A context that is already
-// cancelled is an error, and so is a Type other than Private and Group
-// (ErrUnsupportedType); neither sends anything.
+// cloud has taken the message, and never delivers a message twice. It wraps
+// the sentinel below that fits, if one does, and a [RetryAfterError] when the
+// cloud said how long to wait. Send returns an error and sends nothing when
+// the context is already cancelled, and for a Type other than Private and
+// Group (ErrUnsupportedType).
 type Messenger interface {
 	Send(ctx context.Context, m Message) error
+}
+
+// A RetryAfterError is an ErrRateLimited that knows how long to wait before
+// the next message; 0 means that it does not know.
+type RetryAfterError interface {
+	error
+	RetryAfter() time.Duration
 }
 
 // Why the chat cloud did not take a message. Whatever a Messenger returns,
@@ -134,16 +158,13 @@ func Mentions(content string) bool {
 // ErrInvalidID, ErrUnsupportedType, ErrNotFriend, ErrNotMember, those of
 // Relations, and ErrSend for those of the Messenger.
 func (s *Service) SendMessage(ctx context.Context, m Message) error {
-	if n := utf8.RuneCountInString(m.ObjectName); n < 1 || n > MaxObjectName {
+	if utf8.RuneCountInString(m.ObjectName) > MaxObjectName || strings.TrimSpace(m.ObjectName) == "" || strings.ContainsFunc(m.ObjectName, unicode.IsControl) {
 		return ErrInvalidObjectName
 	}
 	if err := checkContent(m.Content); err != nil {
 		return err
 	}
-	if _, err := conversation(m.From, m.Type, m.To); err != nil {
-		return err
-	}
-	if err := s.checkRelation(ctx, m.From, m.Type, m.To); err != nil {
+	if _, err := s.conversation(ctx, m.From, m.Type, m.To, s.related); err != nil {
 		return err
 	}
 	m.Mentioned = m.Type == Group && Mentions(m.Content)
@@ -160,31 +181,48 @@ func checkContent(content string) error {
 	return nil
 }
 
-// checkRelation returns nil if userID may reach targetID, a user or a group
-// according to t, which conversation has checked.
-func (s *Service) checkRelation(ctx context.Context, userID string, t ConversationType, targetID string) error {
-	var related bool
-	var err error
-	if t == Group {
-		related, err = s.cfg.Relations.IsGroupMember(ctx, targetID, userID)
-	} else {
-		related, err = s.cfg.Relations.AreFriends(ctx, userID, targetID)
+// conversation returns the conversation of userID with targetID, which is a
+// user or a group according to t, if isRelated says that userID may reach it.
+func (s *Service) conversation(ctx context.Context, userID string, t ConversationType, targetID string,
+	isRelated func(ctx context.Context, userID string, c Conversation) (bool, error)) (Conversation, error) {
+	if userID == "" || targetID == "" {
+		return Conversation{}, fmt.Errorf("%w: it is empty", ErrInvalidID)
 	}
+	var c Conversation
+	refusal := ErrNotFriend
+	switch t {
+	case Private:
+		c = PrivateConversation(userID, targetID)
+	case Group:
+		c, refusal = GroupConversation(targetID), ErrNotMember
+	default:
+		return Conversation{}, ErrUnsupportedType
+	}
+	related, err := isRelated(ctx, userID, c)
 	switch {
 	case err != nil:
-		return fmt.Errorf("misc: relations: %w", err)
+		return Conversation{}, ofHost(userID, fmt.Errorf("misc: relations: %w", err))
 	case !related:
-		return refusal(t)
+		return Conversation{}, refusal
 	}
-	return nil
+	return c, nil
 }
 
-// refusal is what a user hears who is not related to a target of type t.
-func refusal(t ConversationType) error {
-	if t == Group {
-		return ErrNotMember
+// related asks Relations.
+func (s *Service) related(ctx context.Context, userID string, c Conversation) (bool, error) {
+	if c.kind == Group {
+		return s.cfg.Relations.IsGroupMember(ctx, userID, c.GroupID())
 	}
-	return ErrNotFriend
+	return s.cfg.Relations.AreFriends(ctx, userID, c.other(userID))
+}
+
+// ofHost returns err, without its chain if it is about the id of userID: no
+// client can help that.
+func ofHost(userID string, err error) error {
+	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == userID {
+		return fmt.Errorf("misc: the logged-in user: %v", err)
+	}
+	return err
 }
 
 // send hands m to the Messenger. A deadline that passes there is ErrTimeout,

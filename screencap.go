@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 )
 
 // NoticeStatus says whether the members of a conversation are told about
@@ -58,6 +59,28 @@ func (c Conversation) GroupID() string {
 	return c.a
 }
 
+// other returns whom userID talks to in a private conversation.
+func (c Conversation) other(userID string) string {
+	a, b := c.Users()
+	if a == userID {
+		return b
+	}
+	return a
+}
+
+// String returns a key that no two conversations share, whatever characters
+// their ids have: private/alice/bob or group/team, with the ids escaped as in
+// the path of a URL. The key of the zero Conversation is empty.
+func (c Conversation) String() string {
+	switch c.kind {
+	case Private:
+		return "private/" + url.PathEscape(c.a) + "/" + url.PathEscape(c.b)
+	case Group:
+		return "group/" + url.PathEscape(c.a)
+	}
+	return ""
+}
+
 // NoticeOperation is what a screen-capture notice tells, as clients read it.
 type NoticeOperation string
 
@@ -74,7 +97,10 @@ const NoticeObjectName = "ST:ConNtf"
 // Notice returns the message that tells target of what operator did. It goes
 // to the operator's own devices as well.
 func Notice(operator string, t ConversationType, target string, op NoticeOperation) Message {
-	content := encodeObject([]string{"operatorUserId", "operation"}, []string{operator, string(op)}, nil)
+	content := encodeJSON(struct {
+		OperatorUserID string          `json:"operatorUserId"`
+		Operation      NoticeOperation `json:"operation"`
+	}{operator, op})
 	return Message{
 		Type:          t,
 		From:          operator,
@@ -88,38 +114,36 @@ func Notice(operator string, t ConversationType, target string, op NoticeOperati
 // ScreenCapture returns the setting of the conversation of userID with
 // targetID, which is a user or a group according to t. Unlike the other
 // methods it answers NoticeOff for a type that is neither Private nor Group,
-// since clients ask about those as well.
+// since clients ask about those as well. It also reads a status that is
+// neither NoticeOff nor NoticeOn, which SealTalk's own server may have stored,
+// as NoticeOff.
 //
 // Errors: ErrNotFriend, ErrNotMember, ErrInvalidID, and those of Relations and
 // of the store.
 func (s *Service) ScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string) (NoticeStatus, error) {
-	c, err := conversation(userID, t, targetID)
-	if errors.Is(err, ErrUnsupportedType) {
+	isRelated, status := s.mayCapture, NoticeOff
+	both := s.cfg.Related != nil && !s.cfg.InsecureOpenScreenCapture
+	if both {
+		isRelated = func(ctx context.Context, userID string, c Conversation) (related bool, err error) {
+			related, status, err = s.cfg.Related.RelatedScreenCapture(ctx, userID, c)
+			return related, err
+		}
+	}
+	c, err := s.conversation(ctx, userID, t, targetID, isRelated)
+	switch {
+	case err == ErrUnsupportedType:
+		return NoticeOff, nil
+	case err != nil:
+		return NoticeOff, err
+	case !both:
+		if status, err = s.cfg.Captures.ScreenCapture(ctx, c); err != nil {
+			return NoticeOff, ofHost(userID, fmt.Errorf("misc: screen capture: %w", err))
+		}
+	}
+	if status != NoticeOn {
 		return NoticeOff, nil
 	}
-	if err != nil {
-		return NoticeOff, err
-	}
-	status := NoticeOff
-	if s.related != nil {
-		var related bool
-		related, status, err = s.related.RelatedScreenCapture(ctx, userID, c)
-		if err == nil && !related {
-			return NoticeOff, refusal(t)
-		}
-	} else {
-		if err := s.checkScreenCapture(ctx, userID, t, targetID); err != nil {
-			return NoticeOff, err
-		}
-		status, err = s.cfg.Captures.ScreenCapture(ctx, c)
-	}
-	if err != nil {
-		return NoticeOff, fmt.Errorf("misc: screen capture: %w", err)
-	}
-	if status != NoticeOff && status != NoticeOn {
-		return NoticeOff, fmt.Errorf("misc: screen capture: the store holds status %d", status)
-	}
-	return status, nil
+	return NoticeOn, nil
 }
 
 // SetScreenCapture stores the setting of a conversation, and then tells the
@@ -138,15 +162,12 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 	default:
 		return ErrInvalidNoticeStatus
 	}
-	c, err := conversation(userID, t, targetID)
+	c, err := s.conversation(ctx, userID, t, targetID, s.mayCapture)
 	if err != nil {
 		return err
 	}
-	if err := s.checkScreenCapture(ctx, userID, t, targetID); err != nil {
-		return err
-	}
 	if err := s.cfg.Captures.SetScreenCapture(ctx, c, status); err != nil {
-		return fmt.Errorf("misc: set screen capture: %w", err)
+		return ofHost(userID, fmt.Errorf("misc: set screen capture: %w", err))
 	}
 	return s.send(ctx, Notice(userID, t, targetID, op))
 }
@@ -158,33 +179,16 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 // Errors: ErrUnsupportedType, ErrNotFriend, ErrNotMember, ErrInvalidID, those
 // of Relations, and ErrSend for those of the Messenger.
 func (s *Service) SendScreenCaptureNotice(ctx context.Context, userID string, t ConversationType, targetID string) error {
-	if _, err := conversation(userID, t, targetID); err != nil {
-		return err
-	}
-	if err := s.checkScreenCapture(ctx, userID, t, targetID); err != nil {
+	if _, err := s.conversation(ctx, userID, t, targetID, s.mayCapture); err != nil {
 		return err
 	}
 	return s.send(ctx, Notice(userID, t, targetID, NoticeScreenshot))
 }
 
-// checkScreenCapture checks the relation, unless the host chose to go without.
-func (s *Service) checkScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string) error {
+// mayCapture asks Relations, unless the host chose to go without.
+func (s *Service) mayCapture(ctx context.Context, userID string, c Conversation) (bool, error) {
 	if s.cfg.InsecureOpenScreenCapture {
-		return nil
+		return true, nil
 	}
-	return s.checkRelation(ctx, userID, t, targetID)
-}
-
-// conversation returns the conversation that userID means by targetID.
-func conversation(userID string, t ConversationType, targetID string) (Conversation, error) {
-	if userID == "" || targetID == "" {
-		return Conversation{}, fmt.Errorf("%w: it is empty", ErrInvalidID)
-	}
-	switch t {
-	case Private:
-		return PrivateConversation(userID, targetID), nil
-	case Group:
-		return GroupConversation(targetID), nil
-	}
-	return Conversation{}, ErrUnsupportedType
+	return s.related(ctx, userID, c)
 }

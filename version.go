@@ -10,78 +10,301 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-	"unicode/utf8"
 
 	goversion "github.com/hashicorp/go-version"
 )
 
-// What a VersionSource and the version rule report.
+// Errors of version questions.
 var (
-	ErrNoRelease      = errors.New("misc: no release for this client")
+	// ErrNoRelease is what LatestRelease returns or wraps when it has no
+	// release for the client, and what [Service.LatestUpdate] returns when
+	// nothing is newer.
+	ErrNoRelease = errors.New("misc: no release for this client")
+
+	// ErrInvalidVersion reports a version that [ValidVersion] rejects.
 	ErrInvalidVersion = errors.New("misc: version must be one semantic version such as 1.0.2")
+
+	// ErrNoSquare is what Square returns or wraps when there is no list.
+	ErrNoSquare = errors.New("misc: no square")
 )
 
-// A VersionSource knows the latest releases. A cancelled context stops either
-// method with an error.
+// A VersionSource knows the latest releases. Both methods return an error when
+// the context is cancelled.
 type VersionSource interface {
-	// LatestRelease returns the release that a desktop client asking q should
-	// run, whether or not it is newer than q.Version; ErrNoRelease if there is
-	// none for this client.
+	// LatestRelease returns the release that the client asking q should run,
+	// whether or not it is newer than q.Version. It returns ErrNoRelease if
+	// there is none for this client.
 	LatestRelease(ctx context.Context, q UpdateQuery) (*Release, error)
 
 	// ClientVersions returns the versions of the mobile clients.
 	ClientVersions(ctx context.Context) (*ClientVersions, error)
 }
 
-// An UpdateQuery is what a desktop client says of itself.
-type UpdateQuery struct {
-	Version  string // the version it runs; ValidVersion
-	Platform string // such as darwin; empty when the client does not say
+// A SquareSource knows the square, the list of chat rooms and groups that
+// clients offer to everyone. It returns ErrNoSquare if there is none, and an
+// error when the context is cancelled.
+type SquareSource interface {
+	Square(ctx context.Context) (*Square, error)
 }
 
-// A Release is a desktop release. It must not be changed, nor copied, once it
-// was handed over: its encoded form is made once and kept with it.
+// An UpdateQuery is what a desktop client says about itself. All fields but
+// Version are as the client sent them, and empty when it did not.
+type UpdateQuery struct {
+	Version   string // the version it runs; ValidVersion
+	Platform  string // such as darwin or win32
+	Arch      string // such as x64 or arm64
+	OSVersion string // such as 14.4
+	Channel   string // such as beta
+	ClientID  string // a random id that the installation keeps
+	UserAgent string // the User-Agent of the request
+}
+
+// A Release is a desktop release in the form that clients receive. It is
+// immutable and safe to copy. Make one with [NewRelease].
 type Release struct {
+	version string
+	parsed  semver
+	encoded string
+}
+
+// ReleaseFields are what [NewRelease] makes a Release of. Empty fields are left
+// out of the answer.
+type ReleaseFields struct {
 	Version string // required; ValidVersion
 	URL     string // required; absolute http or https, percent-encoded
 	Name    string
 	Notes   string
 	PubDate string // 2006-01-02, or RFC 3339 without fractions of a second
 
-	// Extra holds the other keys that clients receive, such as sha256.
+	// Extra holds more keys for clients, such as sha256. A key must not be one
+	// of version, url, name, notes and pub_date.
 	Extra map[string]json.RawMessage
-
-	once   sync.Once
-	parsed semver
-	json   []byte
-	err    error
 }
 
-// ClientVersions are the versions of the mobile clients. They must not be
-// changed, nor copied, once they were handed over: their encoded form is made
-// once and kept with them.
-type ClientVersions struct {
-	IOS     ClientVersion // Build is required
-	Android ClientVersion
-
-	// Extra holds the other keys that clients receive.
-	Extra map[string]json.RawMessage
-
-	once sync.Once
-	json []byte
-	err  error
+// NewRelease returns the release that f describes, or the problems with f: a
+// joined [FieldError] for each.
+func NewRelease(f ReleaseFields) (*Release, error) {
+	var p problems
+	if !ValidVersion(f.Version) {
+		p.add("version", "%q is not a semantic version such as 1.0.2", f.Version)
+	}
+	if u, err := url.Parse(f.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !isPercentEncoded(f.URL) {
+		p.add("url", "%q is not an absolute, percent-encoded https or http URL", f.URL)
+	}
+	if !isPubDate(f.PubDate) {
+		p.add("pub_date", "%q is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second", f.PubDate)
+	}
+	encoded := p.encode("", f.Extra, field{"version", f.Version}, field{"url", f.URL},
+		field{"name", f.Name}, field{"notes", f.Notes}, field{"pub_date", f.PubDate})
+	if p != nil {
+		return nil, errors.Join(p...)
+	}
+	parsed, err := parseVersion(f.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &Release{f.Version, parsed, encoded}, nil
 }
+
+// Version returns the version as it was given to [NewRelease].
+func (r Release) Version() string { return r.version }
+
+// MarshalJSON returns r as clients receive it: version, url, name, notes and
+// pub_date, then Extra in the order of its keys. It never fails for a Release
+// made by [NewRelease].
+func (r Release) MarshalJSON() ([]byte, error) { return marshal(r.encoded) }
+
+// ClientVersions are the versions of the mobile clients, in the form that
+// clients receive. They are immutable and safe to copy. Make them with
+// [NewClientVersions].
+type ClientVersions struct{ encoded string }
 
 // ClientVersion is the version of one mobile client.
 type ClientVersion struct {
 	Version string // required
-	Build   string // yyyyMMddHHmm, which iOS compares; empty where there is none
-	URL     string // required; absolute
+	Build   string // yyyyMMddHHmm, which iOS compares; required for iOS
+	URL     string // required; absolute, percent-encoded, any scheme
 
-	// Extra holds the other keys that clients receive.
+	// Extra holds more keys for clients, none of version, build and url.
 	Extra map[string]json.RawMessage
+}
+
+// ClientVersionsFields are what [NewClientVersions] makes ClientVersions of.
+type ClientVersionsFields struct {
+	IOS     ClientVersion
+	Android ClientVersion
+
+	// Extra holds more keys for clients, neither iOS nor Android.
+	Extra map[string]json.RawMessage
+}
+
+// NewClientVersions returns the versions that f describes, or the problems with
+// f: a joined [FieldError] for each.
+func NewClientVersions(f ClientVersionsFields) (*ClientVersions, error) {
+	var p problems
+	ios, android := f.IOS.encode(&p, "iOS."), f.Android.encode(&p, "Android.")
+	if f.IOS.Build == "" {
+		p.add("iOS.build", "required, in the form yyyyMMddHHmm")
+	}
+	encoded := p.encode("", f.Extra, field{"iOS", json.RawMessage(ios)}, field{"Android", json.RawMessage(android)})
+	if p != nil {
+		return nil, errors.Join(p...)
+	}
+	return &ClientVersions{encoded}, nil
+}
+
+func (v ClientVersion) encode(p *problems, path string) string {
+	if v.Version == "" {
+		p.add(path+"version", "required")
+	}
+	if _, err := time.Parse("200601021504", v.Build); err != nil && v.Build != "" {
+		p.add(path+"build", "%q is not a time in the form yyyyMMddHHmm", v.Build)
+	}
+	if u, err := url.Parse(v.URL); err != nil || !u.IsAbs() || !isPercentEncoded(v.URL) {
+		p.add(path+"url", "%q is not an absolute, percent-encoded URL", v.URL)
+	}
+	return p.encode(path, v.Extra, field{"version", v.Version}, field{"build", v.Build}, field{"url", v.URL})
+}
+
+// MarshalJSON returns v as clients receive it: iOS, Android, then Extra in the
+// order of its keys. It never fails for ClientVersions made by
+// [NewClientVersions].
+func (v ClientVersions) MarshalJSON() ([]byte, error) { return marshal(v.encoded) }
+
+// A Square is the list of chat rooms and groups that clients offer to
+// everyone, in the form that clients receive. It is immutable and safe to copy.
+// Make one with [NewSquare].
+type Square struct{ encoded string }
+
+// A SquareEntry is one chat room or group of a [Square]. Empty fields are left
+// out of the answer.
+type SquareEntry struct {
+	ID             string // required; a public id
+	Type           string // chatroom or group
+	Name           string // required for a chat room
+	PortraitURI    string
+	MemberCount    int
+	MaxMemberCount int
+
+	// Extra holds more keys for clients, none of id, type, name, portraitUri,
+	// memberCount and maxMemberCount.
+	Extra map[string]json.RawMessage
+}
+
+// NewSquare returns the square of these entries, in their order, or the
+// problems with them: a joined [FieldError] for each, with a path such as
+// [1].name.
+func NewSquare(entries []SquareEntry) (*Square, error) {
+	var p problems
+	encoded := make([]string, len(entries))
+	for i, e := range entries {
+		path := fmt.Sprintf("[%d].", i)
+		if e.ID == "" {
+			p.add(path+"id", "required")
+		}
+		if e.Type != "chatroom" && e.Type != "group" {
+			p.add(path+"type", "%q is neither chatroom nor group", e.Type)
+		}
+		if e.Type == "chatroom" && e.Name == "" {
+			p.add(path+"name", "required for a chat room")
+		}
+		encoded[i] = p.encode(path, e.Extra, field{"id", e.ID}, field{"type", e.Type}, field{"name", e.Name}, field{"portraitUri", e.PortraitURI},
+			p.count(path, "memberCount", e.MemberCount), p.count(path, "maxMemberCount", e.MaxMemberCount))
+	}
+	if p != nil {
+		return nil, errors.Join(p...)
+	}
+	return &Square{"[" + strings.Join(encoded, ",") + "]"}, nil
+}
+
+// MarshalJSON returns s as clients receive it, a list. It never fails for a
+// Square made by [NewSquare].
+func (s Square) MarshalJSON() ([]byte, error) { return marshal(s.encoded) }
+
+func marshal(encoded string) ([]byte, error) {
+	if encoded == "" {
+		return nil, errors.New("misc: the value was not made by its constructor")
+	}
+	return []byte(encoded), nil
+}
+
+// A FieldError is one problem with what a constructor was given.
+type FieldError struct {
+	Field   string // the JSON key, with a path such as iOS.url
+	Problem string
+}
+
+// Error names the field and what is wrong with it.
+func (e *FieldError) Error() string { return "misc: " + e.Field + ": " + e.Problem }
+
+type problems []error
+
+func (p *problems) add(key, format string, args ...any) {
+	*p = append(*p, &FieldError{key, fmt.Sprintf(format, args...)})
+}
+
+// field is one key of a JSON object: a string or valid JSON.
+type field struct {
+	key   string
+	value any
+}
+
+// count is the field of a number, or of an empty string for 0.
+func (p *problems) count(path, key string, n int) field {
+	if n < 0 {
+		p.add(path+key, "%d is negative", n)
+	}
+	if n == 0 {
+		return field{key, ""}
+	}
+	return field{key, n}
+}
+
+// encode returns a JSON object with the fields that are not empty, then extra
+// in the order of its keys, and adds the problems with extra.
+func (p *problems) encode(path string, extra map[string]json.RawMessage, fields ...field) string {
+	object := []byte{'{'}
+	add := func(key string, value any) {
+		if len(object) > 1 {
+			object = append(object, ',')
+		}
+		object = append(append(append(object, encodeJSON(key)...), ':'), encodeJSON(value)...)
+	}
+	for _, f := range fields {
+		if f.value != "" {
+			add(f.key, f.value)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(extra)) {
+		switch {
+		case slices.ContainsFunc(fields, func(f field) bool { return f.key == key }):
+			p.add(path+key, "has a field of its own and must not be in Extra")
+		case !json.Valid(extra[key]):
+			p.add(path+key, "is not valid JSON")
+		default:
+			add(key, extra[key])
+		}
+	}
+	return string(append(object, '}'))
+}
+
+func isPercentEncoded(u string) bool {
+	_, err := url.PathUnescape(u)
+	return err == nil && !strings.ContainsFunc(u, func(c rune) bool {
+		return c <= ' ' || c > '~' || strings.ContainsRune("\"<>\\^`{|}", c)
+	})
+}
+
+// isPubDate accepts what desktop clients read; the updater of macOS takes a
+// date with fractions of a second for 1970.
+func isPubDate(s string) bool {
+	if s == "" || strings.Contains(s, ".") || strings.Contains(s, ",") {
+		return s == ""
+	}
+	_, dateErr := time.Parse(time.DateOnly, s)
+	_, timeErr := time.Parse(time.RFC3339, s) // which takes an hour of one digit, too
+	return dateErr == nil || timeErr == nil && len(s) >= len("2006-01-02T15:04:05Z")
 }
 
 // ValidVersion reports whether v is a semantic version by the rule that
@@ -136,11 +359,11 @@ func CompareVersions(a, b string) (int, error) {
 
 // semver is a parsed version without its build.
 type semver struct {
-	core []int64
+	core [3]int64
 	pre  string
 }
 
-// parseVersion checks the form first, since go-version takes far more than
+// parseVersion checks the form first, since go-version accepts far more than
 // ValidVersion does. Its order differs too, hence compare.
 func parseVersion(v string) (semver, error) {
 	if !ValidVersion(v) {
@@ -150,11 +373,11 @@ func parseVersion(v string) (semver, error) {
 	if err != nil {
 		return semver{}, fmt.Errorf("%w: %w", ErrInvalidVersion, err)
 	}
-	return semver{parsed.Segments64(), parsed.Prerelease()}, nil
+	return semver{[3]int64(parsed.Segments64()), parsed.Prerelease()}, nil
 }
 
 func (a semver) compare(b semver) int {
-	if c := slices.Compare(a.core, b.core); c != 0 {
+	if c := slices.Compare(a.core[:], b.core[:]); c != 0 {
 		return c
 	}
 	switch {
@@ -209,16 +432,12 @@ func (s *Service) LatestUpdate(ctx context.Context, q UpdateQuery) (*Release, er
 		return nil, err
 	}
 	r, err := s.cfg.Versions.LatestRelease(ctx, q)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("misc: latest release: %w", err)
-	}
-	if r == nil {
-		return nil, errors.New("misc: latest release: the source returned neither a release nor an error")
-	}
-	if err := r.prepare(); err != nil {
-		return nil, fmt.Errorf("misc: latest release: %w", err)
-	}
-	if r.parsed.compare(runs) <= 0 {
+	case r == nil || r.encoded == "":
+		return nil, errors.New("misc: latest release: the source returned neither a release made by NewRelease nor an error")
+	case r.parsed.compare(runs) <= 0:
 		return nil, ErrNoRelease
 	}
 	return r, nil
@@ -231,280 +450,30 @@ func (s *Service) ClientVersions(ctx context.Context) (*ClientVersions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("misc: client versions: %w", err)
 	}
-	if v == nil {
-		return nil, errors.New("misc: client versions: the source returned neither versions nor an error")
-	}
-	if err := v.prepare(); err != nil {
-		return nil, fmt.Errorf("misc: client versions: %w", err)
+	if v == nil || v.encoded == "" {
+		return nil, errors.New("misc: client versions: the source returned neither versions made by NewClientVersions nor an error")
 	}
 	return v, nil
 }
 
-// ParseRelease reads a release in the form of SealTalk's squirrel.json: an
-// object with the keys version, url, name, notes and pub_date, and any others.
-// The error joins every problem, each with its key.
-func ParseRelease(data []byte) (*Release, error) {
-	o, err := parseObject(data)
+// HasSquare reports whether Config.Square is set.
+func (s *Service) HasSquare() bool { return s.cfg.Square != nil }
+
+// Square returns the chat rooms and groups that clients offer to everyone.
+//
+// Errors: ErrNoSquare if Config has no SquareSource, and those of the source.
+func (s *Service) Square(ctx context.Context) (*Square, error) {
+	if s.cfg.Square == nil {
+		return nil, ErrNoSquare
+	}
+	q, err := s.cfg.Square.Square(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("misc: square: %w", err)
 	}
-	r := &Release{
-		Version: o.text("version"),
-		URL:     o.text("url"),
-		Name:    o.text("name"),
-		Notes:   o.text("notes"),
-		PubDate: o.text("pub_date"),
-		Extra:   o.rest,
+	if q == nil || q.encoded == "" {
+		return nil, errors.New("misc: square: the source returned neither a square made by NewSquare nor an error")
 	}
-	if err := o.join(r.problems()); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// ParseClientVersions reads versions in the form of SealTalk's
-// client_version.json: an object with the keys iOS and Android, each an object
-// with version, build and url, and any others. The error joins every problem,
-// each with its key.
-func ParseClientVersions(data []byte) (*ClientVersions, error) {
-	o, err := parseObject(data)
-	if err != nil {
-		return nil, err
-	}
-	v := &ClientVersions{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.rest}
-	if err := o.join(v.problems()); err != nil {
-		return nil, err
-	}
-	return v, nil
-}
-
-// Validate returns everything that a client could stumble over, joined, each
-// with its key.
-func (r *Release) Validate() error { return join(r.problems()) }
-
-// Validate returns everything that a client could stumble over, joined, each
-// with its key.
-func (v *ClientVersions) Validate() error { return join(v.problems()) }
-
-// problem is what is wrong with the value under key, a path such as iOS.url.
-type problem struct{ key, text string }
-
-func (p problem) Error() string { return p.key + ": " + p.text }
-
-func join(problems []problem) error {
-	errs := make([]error, len(problems))
-	for i, p := range problems {
-		errs[i] = p
-	}
-	return errors.Join(errs...)
-}
-
-func (r *Release) problems() []problem {
-	var found []problem
-	if !ValidVersion(r.Version) {
-		found = append(found, problem{"version", fmt.Sprintf("%q is no semantic version such as 1.0.2", r.Version)})
-	}
-	if u, err := url.Parse(r.URL); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || !isPercentEncoded(r.URL) {
-		found = append(found, problem{"url", fmt.Sprintf("%q is no absolute, percent-encoded https or http URL", r.URL)})
-	}
-	if !isPubDate(r.PubDate) {
-		found = append(found, problem{"pub_date", fmt.Sprintf("%q is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second", r.PubDate)})
-	}
-	return append(found, extraProblems("", releaseKeys, r.Extra)...)
-}
-
-func (v *ClientVersions) problems() []problem {
-	found := append(v.IOS.problems("iOS.", true), v.Android.problems("Android.", false)...)
-	return append(found, extraProblems("", platformKeys, v.Extra)...)
-}
-
-func (v ClientVersion) problems(path string, needsBuild bool) []problem {
-	var found []problem
-	if v.Version == "" {
-		found = append(found, problem{path + "version", "required"})
-	}
-	if _, err := time.Parse("200601021504", v.Build); err != nil && (needsBuild || v.Build != "") {
-		found = append(found, problem{path + "build", fmt.Sprintf("%q is no time in the form yyyyMMddHHmm", v.Build)})
-	}
-	if u, err := url.Parse(v.URL); err != nil || !u.IsAbs() || !isPercentEncoded(v.URL) {
-		found = append(found, problem{path + "url", fmt.Sprintf("%q is no absolute, percent-encoded URL", v.URL)})
-	}
-	return append(found, extraProblems(path, clientKeys, v.Extra)...)
-}
-
-// extraProblems finds the keys of extra that have a field of their own, and
-// the values that are no JSON.
-func extraProblems(path string, known []string, extra map[string]json.RawMessage) []problem {
-	var found []problem
-	for _, key := range slices.Sorted(maps.Keys(extra)) {
-		switch {
-		case slices.Contains(known, key):
-			found = append(found, problem{path + key, "has a field of its own, and does not belong into Extra"})
-		case !json.Valid(extra[key]):
-			found = append(found, problem{path + key, "is no JSON"})
-		}
-	}
-	return found
-}
-
-func isPercentEncoded(u string) bool {
-	_, err := url.PathUnescape(u)
-	return err == nil && !strings.ContainsFunc(u, func(c rune) bool {
-		return c <= ' ' || c > '~' || strings.ContainsRune("\"<>\\^`{|}", c)
-	})
-}
-
-// isPubDate accepts what desktop clients read; the updater of macOS takes a
-// date with fractions of a second for 1970.
-func isPubDate(s string) bool {
-	if s == "" || strings.Contains(s, ".") || strings.Contains(s, ",") {
-		return s == ""
-	}
-	_, dateErr := time.Parse(time.DateOnly, s)
-	_, timeErr := time.Parse(time.RFC3339, s) // which takes an hour of one digit, too
-	return dateErr == nil || timeErr == nil && len(s) >= len("2006-01-02T15:04:05Z")
-}
-
-// prepare checks, parses and encodes r, the first time it is called.
-func (r *Release) prepare() error {
-	r.once.Do(func() {
-		if r.err = r.Validate(); r.err == nil {
-			r.parsed, r.err = parseVersion(r.Version)
-			r.json = encodeObject(releaseKeys, []string{r.Version, r.URL, r.Name, r.Notes, r.PubDate}, r.Extra)
-		}
-	})
-	return r.err
-}
-
-// prepare checks and encodes v, the first time it is called.
-func (v *ClientVersions) prepare() error {
-	v.once.Do(func() {
-		if v.err = v.Validate(); v.err == nil {
-			v.json = encodeObject(platformKeys, []json.RawMessage{v.IOS.encode(), v.Android.encode()}, v.Extra)
-		}
-	})
-	return v.err
-}
-
-func (v ClientVersion) encode() []byte {
-	return encodeObject(clientKeys, []string{v.Version, v.Build, v.URL}, v.Extra)
-}
-
-// MarshalJSON returns r as clients receive it: version, url, name, notes and
-// pub_date, the empty ones left out, and then Extra in the order of its keys.
-// Every call returns the same bytes, which must not be changed. The error is
-// that of Validate.
-func (r *Release) MarshalJSON() ([]byte, error) {
-	err := r.prepare()
-	return r.json, err
-}
-
-// MarshalJSON returns v as clients receive it: iOS, Android, and then Extra in
-// the order of its keys. Every call returns the same bytes, which must not be
-// changed. The error is that of Validate.
-func (v *ClientVersions) MarshalJSON() ([]byte, error) {
-	err := v.prepare()
-	return v.json, err
-}
-
-// The keys that have a field of their own, in the order in which they go out.
-var (
-	releaseKeys  = []string{"version", "url", "name", "notes", "pub_date"}
-	platformKeys = []string{"iOS", "Android"}
-	clientKeys   = []string{"version", "build", "url"}
-)
-
-// encodeObject encodes values under keys, but for empty ones, and then extra
-// in the order of its keys.
-func encodeObject[V string | json.RawMessage](keys []string, values []V, extra map[string]json.RawMessage) []byte {
-	b := []byte{'{'}
-	add := func(key string, value any) {
-		if len(b) > 1 {
-			b = append(b, ',')
-		}
-		b = append(append(append(b, encodeJSON(key)...), ':'), encodeJSON(value)...)
-	}
-	for i, key := range keys {
-		if len(values[i]) > 0 {
-			add(key, values[i])
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(extra)) {
-		add(key, extra[key])
-	}
-	return append(b, '}')
-}
-
-// object is a JSON object being read: what is taken out of rest has a field of
-// its own, what stays becomes Extra.
-type object struct {
-	path  string
-	rest  map[string]json.RawMessage
-	found []problem
-}
-
-func parseObject(data []byte) (*object, error) {
-	if !utf8.Valid(data) {
-		return nil, errors.New("is not UTF-8")
-	}
-	o := &object{}
-	err := json.Unmarshal(data, &o.rest)
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return nil, fmt.Errorf("is no JSON: %w (at byte %d)", err, syntax.Offset)
-	}
-	if err != nil || o.rest == nil {
-		return nil, errors.New("must be a JSON object")
-	}
-	return o, nil
-}
-
-// take removes and returns the value under key; null counts as missing.
-func (o *object) take(key string) json.RawMessage {
-	value := o.rest[key]
-	delete(o.rest, key)
-	if string(value) == "null" {
-		return nil
-	}
-	return value
-}
-
-func (o *object) text(key string) string {
-	var s string
-	if value := o.take(key); value != nil && json.Unmarshal(value, &s) != nil {
-		o.found = append(o.found, problem{o.path + key, "must be a string"})
-	}
-	return s
-}
-
-func (o *object) client(platform string) ClientVersion {
-	value := o.take(platform)
-	if value == nil {
-		o.found = append(o.found, problem{platform, "required: clients cannot do without it"})
-		return ClientVersion{}
-	}
-	c, err := parseObject(value)
-	if err != nil {
-		o.found = append(o.found, problem{platform, err.Error()})
-		return ClientVersion{}
-	}
-	c.path = platform + "."
-	v := ClientVersion{Version: c.text("version"), Build: c.text("build"), URL: c.text("url"), Extra: c.rest}
-	o.found = append(o.found, c.found...)
-	return v
-}
-
-// join returns what was found while reading, and of more, what was found
-// afterwards, whatever is about another key.
-func (o *object) join(more []problem) error {
-	found := o.found
-	for _, m := range more {
-		if !slices.ContainsFunc(o.found, func(f problem) bool {
-			return m.key == f.key || strings.HasPrefix(m.key, f.key+".")
-		}) {
-			found = append(found, m)
-		}
-	}
-	return join(found)
+	return q, nil
 }
 
 var _ VersionSource = (*StaticVersions)(nil)
@@ -516,22 +485,11 @@ type StaticVersions struct {
 	clients *ClientVersions
 }
 
-// NewStaticVersions returns a source that always answers r and v. Both are
-// checked as Validate does; a nil r means that there is no desktop release.
+// NewStaticVersions returns a source that always answers r and v. A nil r means
+// that there is no desktop release; v is required.
 func NewStaticVersions(r *Release, v *ClientVersions) (*StaticVersions, error) {
-	var problems []error
-	if r != nil {
-		if err := r.Validate(); err != nil {
-			problems = append(problems, fmt.Errorf("misc: release: %w", err))
-		}
-	}
 	if v == nil {
-		problems = append(problems, errors.New("misc: client versions: required"))
-	} else if err := v.Validate(); err != nil {
-		problems = append(problems, fmt.Errorf("misc: client versions: %w", err))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
+		return nil, errors.New("misc: client versions are required")
 	}
 	return &StaticVersions{r, v}, nil
 }
@@ -549,8 +507,5 @@ func (s *StaticVersions) LatestRelease(ctx context.Context, _ UpdateQuery) (*Rel
 
 // ClientVersions implements [VersionSource].
 func (s *StaticVersions) ClientVersions(ctx context.Context) (*ClientVersions, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return s.clients, nil
+	return s.clients, ctx.Err()
 }

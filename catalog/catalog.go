@@ -1,12 +1,14 @@
-// Package catalog is a [misc.VersionSource] over the two files in which
-// SealTalk's servers keep their versions: squirrel.json, the desktop release,
-// in the form that [misc.ParseRelease] reads, and client_version.json, those
-// of the mobile clients, in the form that [misc.ParseClientVersions] reads.
+// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over the
+// files in which SealTalk's servers keep their versions:
+//
+//	squirrel.json        the desktop release; see [ParseRelease]
+//	client_version.json  the versions of the mobile clients; see [ParseClientVersions]
+//	demo_square.json     optional: the chat rooms and groups on the clients' square; see [ParseSquare]
 //
 // A file may change at any time, and nothing has to be restarted. To publish,
 // write the new file under another name and rename it into place. A file that
-// is written in place works as well: while it is half-written it is broken,
-// and a broken file never replaces a good one.
+// is written in place works as well: while it is half-written it is invalid,
+// and an invalid file never replaces a good one.
 package catalog
 
 import (
@@ -15,19 +17,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/n3d"
 )
 
 const (
 	// interval is the least time between two looks at the files.
 	interval = time.Second
+
+	// lookLimit is how long a look may take before Err reports it.
+	lookLimit = 10 * time.Second
 
 	// maxSize is the largest file that is read, in bytes.
 	maxSize = 1 << 20
@@ -35,59 +43,65 @@ const (
 
 // Config holds what a [Catalog] works with. Its zero value is ready to use.
 type Config struct {
-	Logger *slog.Logger     // nil: slog.Default()
-	Now    func() time.Time // nil: time.Now
+	// Codec encodes the ids in demo_square.json that are numbers. It is
+	// required if the file has one.
+	Codec *n3d.Codec
+
+	// Logger receives a line for each file that is reloaded or refused. Nil
+	// means slog.Default().
+	Logger *slog.Logger
 }
 
-var _ misc.VersionSource = (*Catalog)(nil)
+var (
+	_ misc.VersionSource = (*Catalog)(nil)
+	_ misc.SquareSource  = (*Catalog)(nil)
+)
 
-// A Catalog serves the versions in a directory. Make one with [Open]; there is
+// A Catalog serves the files in a directory. Make one with [Open]; there is
 // nothing to close.
 //
 // When a second or more has passed since the last look at the files, the next
-// request reads both before it is answered, and serves what they hold by then.
-// Requests that come in meanwhile do not wait for it: they are answered from
-// the files as they were.
+// request reads all of them before it is answered, and serves what they hold by
+// then. Requests that come in meanwhile do not wait: they are answered from the
+// files as they were.
 //
 // A file that is missing, unreadable or invalid is logged as an error, once
-// until that error changes, and the last good one is served; Err tells as
-// well. A good file that is taken up is logged with its version. The files
-// are independent: one that is broken does not hold up the other.
+// until that error changes, and the last good one is served. Err reports it as
+// well. A good file that is reloaded is logged with its version. The files are
+// independent: one that is invalid does not hold up the others.
 type Catalog struct {
 	logger *slog.Logger
-	now    func() time.Time
 	start  time.Time
-	looked atomic.Int64 // when the files were last looked at, in nanoseconds since start
+	looked atomic.Int64 // when the last look began, in nanoseconds since start
+	busy   atomic.Bool  // a look goes on
 
 	mu      sync.Mutex // held for a look
 	release *file[misc.Release]
 	clients *file[misc.ClientVersions]
+	square  *file[misc.Square]
 }
 
-// Open returns a Catalog over squirrel.json and client_version.json in dir.
-// Both must be there, valid, in UTF-8 (a byte order mark is skipped) and not
-// larger than 1 MiB; the error joins every problem of both, each with its file
-// and field.
+// Open returns a Catalog over the files in dir. squirrel.json and
+// client_version.json must be there. Each file must be valid, in UTF-8 (a byte
+// order mark is skipped) and not larger than 1 MiB. The error joins every
+// problem of all files, each with its file and field.
 func Open(dir string, cfg Config) (*Catalog, error) {
 	c := &Catalog{
-		logger: cfg.Logger,
-		now:    cfg.Now,
-		release: newFile(filepath.Join(dir, "squirrel.json"), misc.ParseRelease, func(r *misc.Release) string {
-			return r.Version
-		}),
-		clients: newFile(filepath.Join(dir, "client_version.json"), misc.ParseClientVersions, func(v *misc.ClientVersions) string {
-			return "iOS " + v.IOS.Version + ", Android " + v.Android.Version
+		logger:  cfg.Logger,
+		start:   time.Now(),
+		release: newFile(dir, "squirrel.json", parseRelease),
+		clients: newFile(dir, "client_version.json", parseClientVersions),
+		square: newFile(dir, "demo_square.json", func(data []byte) (*misc.Square, string, problems) {
+			return parseSquare(data, cfg.Codec)
 		}),
 	}
+	c.square.optional = true
 	if c.logger == nil {
 		c.logger = slog.Default()
 	}
-	if c.now == nil {
-		c.now = time.Now
-	}
-	c.start = c.now()
 	c.release.load()
 	c.clients.load()
+	c.square.load()
 	if err := c.failures(); err != nil {
 		return nil, err
 	}
@@ -105,16 +119,31 @@ func (c *Catalog) ClientVersions(ctx context.Context) (*misc.ClientVersions, err
 	return serve(ctx, c, c.clients)
 }
 
-// Err returns nil while both files are good, and otherwise what is wrong with
+// Square returns the square in demo_square.json. It returns misc.ErrNoSquare as
+// long as that file has never been there.
+func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
+	s, err := serve(ctx, c, c.square)
+	if s == nil && err == nil {
+		err = misc.ErrNoSquare
+	}
+	return s, err
+}
+
+// Err returns nil while all files are good, and otherwise what is wrong with
 // them, in the form that Open reports it. It looks at the files when a look is
-// due, so it is right without any traffic.
+// due, so it is right without any traffic. It also reports a look of another
+// caller that has not ended after ten seconds, as on a file system that hangs.
 func (c *Catalog) Err() error {
 	c.look()
+	since := time.Since(c.start) - time.Duration(c.looked.Load())
+	if c.busy.Load() && since > lookLimit {
+		return errors.Join(c.failures(), fmt.Errorf("catalog: reading the files has not ended after %s", since.Round(time.Second)))
+	}
 	return c.failures()
 }
 
 func (c *Catalog) failures() error {
-	return errors.Join(c.release.current.Load().err, c.clients.current.Load().err)
+	return errors.Join(c.release.current.Load().err, c.clients.current.Load().err, c.square.current.Load().err)
 }
 
 func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
@@ -127,35 +156,39 @@ func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
 
 // look reads the files if that is due and no other request is at it.
 func (c *Catalog) look() {
-	now, last := int64(c.now().Sub(c.start)), c.looked.Load()
+	now, last := int64(time.Since(c.start)), c.looked.Load()
 	if now-last < int64(interval) || !c.mu.TryLock() {
 		return
 	}
 	defer c.mu.Unlock()
 	if c.looked.CompareAndSwap(last, now) { // or another look has just ended
+		c.busy.Store(true)
+		defer c.busy.Store(false)
 		c.release.reload(c.logger)
 		c.clients.reload(c.logger)
+		c.square.reload(c.logger)
 	}
 }
 
 // file is one of the files. Only current may be used outside a look.
 type file[T any] struct {
-	path    string
-	parse   func([]byte) (*T, error)
-	version func(*T) string
-	seen    []byte // what was read last; nil if it could not be read
-	current atomic.Pointer[state[T]]
+	path     string
+	optional bool // it may be missing as long as it has never been there
+	parse    func([]byte) (_ *T, version string, _ problems)
+	seen     []byte // what was read last; nil if it could not be read
+	current  atomic.Pointer[state[T]]
 }
 
 // state is what is served, and what is wrong with the file if that is not what
 // it holds. It never changes.
 type state[T any] struct {
-	good *T
-	err  error
+	good    *T
+	version string // of good, for the log
+	err     error
 }
 
-func newFile[T any](path string, parse func([]byte) (*T, error), version func(*T) string) *file[T] {
-	f := &file[T]{path: path, parse: parse, version: version}
+func newFile[T any](dir, name string, parse func([]byte) (*T, string, problems)) *file[T] {
+	f := &file[T]{path: filepath.Join(dir, name), parse: parse}
 	f.current.Store(&state[T]{})
 	return f
 }
@@ -168,15 +201,16 @@ func (f *file[T]) reload(logger *slog.Logger) {
 	if s := f.current.Load(); s.err != nil {
 		logger.Error("catalog: file refused, the last good one is served", "file", f.path, "error", s.err)
 	} else {
-		logger.Info("catalog: file taken up", "file", f.path, "version", f.version(s.good))
+		logger.Info("catalog: file reloaded", "file", f.path, "version", s.version)
 	}
 }
 
 // load reads f and reports whether the current state changed. It compares
 // bytes: a modification time can be too coarse to show a change.
 func (f *file[T]) load() bool {
+	was := f.current.Load()
 	content, err := read(f.path)
-	if err == nil && bytes.Equal(content, f.seen) {
+	if err == nil && bytes.Equal(content, f.seen) || f.optional && was.good == nil && was.err == nil && errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	if err == nil {
@@ -184,57 +218,45 @@ func (f *file[T]) load() bool {
 		// version and the next of the new one, but hardly the same ones twice:
 		// the writer would have to pause.
 		if again, againErr := read(f.path); againErr != nil || !bytes.Equal(again, content) {
-			if f.current.Load().good != nil {
+			if was.good != nil {
 				return false // the next look will tell
 			}
 			content, err = nil, errors.New("is being written")
 		}
 	}
 	f.seen = content
-	var parsed *T
+	found := problems{{"", err}}
 	if err == nil {
-		parsed, err = f.parse(content)
+		good, version, problems := f.parse(content)
+		if problems == nil {
+			f.current.Store(&state[T]{good, version, nil})
+			return true
+		}
+		found = problems
 	}
-	if err == nil {
-		f.current.Store(&state[T]{good: parsed})
-		return true
-	}
-	err = f.name(err)
-	was := f.current.Load()
+	err = found.join("catalog: " + filepath.Base(f.path) + ": ")
 	if was.err != nil && was.err.Error() == err.Error() {
 		return false
 	}
-	f.current.Store(&state[T]{was.good, err})
+	f.current.Store(&state[T]{was.good, was.version, err})
 	return true
-}
-
-// name puts the file's name before err, or before each error that err joins.
-func (f *file[T]) name(err error) error {
-	errs := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = joined.Unwrap()
-	}
-	named := make([]error, len(errs))
-	for i, err := range errs {
-		named[i] = fmt.Errorf("catalog: %s: %w", filepath.Base(f.path), err)
-	}
-	return errors.Join(named...)
 }
 
 // read returns the text of the file at path, never empty.
 func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for a writer
-		return nil, errors.New("is no regular file")
-	}
-	f, err := os.Open(path)
+	// Without O_NONBLOCK, opening a pipe would wait for a writer.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
 
 	// With room for all of it, the file comes in one piece even if it is being
 	// written in place.

@@ -4,38 +4,42 @@
 //	GET, HEAD  /misc/latest_update?version=1.0.0   anyone
 //	GET, HEAD  /misc/client_version                anyone
 //	GET, HEAD  /misc/mobile_version                anyone
+//	GET, HEAD  /misc/demo_square                   anyone, if misc.Config.Square is set
 //	POST       /misc/send_message                  a logged-in user
 //	POST       /misc/set_screen_capture            a logged-in user
 //	POST       /misc/get_screen_capture            a logged-in user
 //	POST       /misc/send_sc_msg                   a logged-in user
 //
 // Every body is application/json in UTF-8. An error carries its HTTP status
-// and {"code":<the same status>,"message":"…"}, where the message names what is
-// wrong and shows nothing internal. No answer sets a cookie, and no error
-// carries code 1000 or 10000, which log SealTalk's clients out.
+// and {"code":<the same status>,"message":"…"}. The message names what is wrong
+// and shows nothing internal. No answer sets a cookie. No error carries code
+// 1000 or 10000, which log SealTalk's clients out, unless
+// Config.NotLoggedInCode says so.
 //
-// The host authenticates; rate limits, CORS and compression are its own
-// middleware too.
+// A request that reaches an endpoint has its path, such as
+// /misc/latest_update, in [http.Request.Pattern] afterwards, for metrics and
+// traces.
+//
+// Authentication, rate limits, CORS and compression are the host's.
 package httpapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/sealtalk-go/misc"
 )
-
-// ErrNotLoggedIn is what Config.CurrentUser returns or wraps when a request
-// carries no valid login.
-var ErrNotLoggedIn = errors.New("httpapi: not logged in")
 
 // DefaultMaxBodyBytes is the limit on a request body where Config sets none.
 const DefaultMaxBodyBytes = 256 << 10
@@ -45,13 +49,19 @@ const DefaultMaxBodyBytes = 256 << 10
 type Config struct {
 	Service *misc.Service
 
-	// CurrentUser returns the public id of the user that a POST comes from. An
-	// error that wraps ErrNotLoggedIn, or an empty id, answers 403; any other
-	// error is the host's and answers 500.
+	// CurrentUser returns the public id of the user who sends a POST. An error
+	// that wraps ErrNotLoggedIn, or an empty id, answers 403. Any other error is
+	// the host's and answers 500. [UserFromContext] is ready for hosts whose
+	// middleware logs users in.
 	CurrentUser func(*http.Request) (string, error)
 
-	// Prefix is the path that the endpoints live under, with a slash at both
-	// ends. Empty means /misc/.
+	// NotLoggedInCode is the code in the body of the 403 that answers a request
+	// without login. 0 means 403. SealTalk's clients of 2025 go to their login
+	// page on 1000 and on nothing else; older ones log their user out on it.
+	NotLoggedInCode int
+
+	// Prefix is the path that the endpoints are under, with a slash at both
+	// ends, such as /api/misc/. Empty means /misc/.
 	Prefix string
 
 	// MaxBodyBytes limits the body of a POST. 0 means DefaultMaxBodyBytes.
@@ -77,12 +87,11 @@ func OpenAPI() []byte { return bytes.Clone(openAPI) }
 type Handler struct {
 	cfg       Config
 	endpoints map[string]endpoint
-	versions  atomic.Pointer[versionAnswers]
 }
 
 type endpoint struct {
-	post  bool
-	serve func(http.ResponseWriter, *http.Request) error
+	methods []string
+	serve   func(http.ResponseWriter, *http.Request) error
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -108,21 +117,31 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.MaxBodyBytes < 0 {
 		faults = append(faults, fmt.Errorf("httpapi: Config.MaxBodyBytes is %d and must not be negative", cfg.MaxBodyBytes))
 	}
+	if cfg.NotLoggedInCode < 0 || cfg.NotLoggedInCode == http.StatusOK {
+		faults = append(faults, fmt.Errorf("httpapi: Config.NotLoggedInCode is %d and must be a code of failure, such as 1000", cfg.NotLoggedInCode))
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
+	if cfg.NotLoggedInCode == 0 {
+		cfg.NotLoggedInCode = http.StatusForbidden
+	}
+	gets, posts := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	h := &Handler{cfg: cfg}
 	h.endpoints = map[string]endpoint{
-		"latest_update":      {false, h.latestUpdate},
-		"client_version":     {false, h.clientVersion},
-		"mobile_version":     {false, h.mobileVersion},
-		"send_message":       {true, h.authenticated(h.sendMessage)},
-		"set_screen_capture": {true, h.authenticated(h.setScreenCapture)},
-		"get_screen_capture": {true, h.authenticated(h.getScreenCapture)},
-		"send_sc_msg":        {true, h.authenticated(h.sendScreenCaptureNotice)},
+		"latest_update":      {gets, h.latestUpdate},
+		"client_version":     {gets, cached(cfg.Service.ClientVersions, bare)},
+		"mobile_version":     {gets, cached(cfg.Service.ClientVersions, enveloped)},
+		"send_message":       {posts, h.loggedIn(h.sendMessage)},
+		"set_screen_capture": {posts, h.loggedIn(h.setScreenCapture)},
+		"get_screen_capture": {posts, h.loggedIn(h.getScreenCapture)},
+		"send_sc_msg":        {posts, h.loggedIn(h.sendScreenCaptureNotice)},
+	}
+	if cfg.Service.HasSquare() {
+		h.endpoints["demo_square"] = endpoint{gets, cached(cfg.Service.Square, enveloped)}
 	}
 	return h, nil
 }
@@ -146,42 +165,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
 	name, ok := strings.CutPrefix(r.URL.Path, h.cfg.Prefix)
 	e, known := h.endpoints[name]
-	switch {
-	case !ok || !known:
-		return refusal{http.StatusNotFound, "no such path"}
-	case e.post && r.Method != http.MethodPost:
-		w.Header().Set("Allow", "POST")
-		return refusal{http.StatusMethodNotAllowed, "method must be POST"}
-	case !e.post && r.Method != http.MethodGet && r.Method != http.MethodHead:
-		w.Header().Set("Allow", "GET, HEAD")
-		return refusal{http.StatusMethodNotAllowed, "method must be GET or HEAD"}
+	if !ok || !known {
+		return refuse(http.StatusNotFound, "no such path")
+	}
+	r.Pattern = r.URL.Path
+	if !slices.Contains(e.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(e.methods, ", "))
+		return refuse(http.StatusMethodNotAllowed, "method must be "+strings.Join(e.methods, " or "))
 	}
 	return e.serve(w, r)
 }
 
-// authenticated asks for the login before anything of the request is read.
-func (h *Handler) authenticated(serve func(w http.ResponseWriter, r *http.Request, userID string) error) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		userID, err := h.cfg.CurrentUser(r)
-		if errors.Is(err, ErrNotLoggedIn) || err == nil && userID == "" {
-			return refusal{http.StatusForbidden, "not logged in"}
-		}
-		if err != nil {
-			return internalError{fmt.Errorf("httpapi: current user: %w", err)}
-		}
-		return serve(w, r, userID)
-	}
-}
-
-// refusal is an error for the client alone: a status below 500, and words.
+// refusal is an error for the client alone.
 type refusal struct {
-	status  int
-	message string
+	status, code int
+	message      string
 }
 
 func (r refusal) Error() string { return r.message }
 
-// internalError is a fault of the host's, whatever it wraps: always 500.
+func refuse(status int, message string) refusal { return refusal{status, status, message} }
+
+// internalError is the host's fault, whatever it wraps: always 500.
 type internalError struct{ error }
 
 // statuses turns the errors of the domain into answers; the first that
@@ -200,14 +205,14 @@ var statuses = []struct {
 	{misc.ErrContentTooLong, http.StatusBadRequest, ""},
 	{misc.ErrInvalidNoticeStatus, http.StatusBadRequest, ""},
 	{misc.ErrInvalidID, http.StatusBadRequest, "targetId is not a valid id"},
-	{misc.ErrUnsupportedType, http.StatusForbidden, "conversationType is not supported: use private (1, PRIVATE) or group (3, GROUP)"},
 	{misc.ErrNotFriend, http.StatusForbidden, "targetId is not a friend of yours"},
 	{misc.ErrNotMember, http.StatusForbidden, "you are not a member of the group targetId"},
+	{misc.ErrNoSquare, http.StatusNotFound, "no such path"},
 }
 
-// fail answers err, and logs what is no fault of the client's.
+// fail answers err, and logs it if it is not the client's fault.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	answer := refusal{http.StatusInternalServerError, "internal error"}
+	answer := refuse(http.StatusInternalServerError, "internal error")
 	switch e := err.(type) {
 	case refusal:
 		answer = e
@@ -216,10 +221,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		for _, s := range statuses {
 			if errors.Is(err, s.err) {
-				answer = refusal{s.status, s.message}
-				if s.message == "" {
-					answer.message = strings.TrimPrefix(s.err.Error(), "misc: ")
-				}
+				answer = refuse(s.status, cmp.Or(s.message, strings.TrimPrefix(s.err.Error(), "misc: ")))
 				break
 			}
 		}
@@ -233,6 +235,13 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 			slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.Int("status", answer.status), slog.Any("error", err))
 	}
-	setRetryAfter(w, answer.status, err)
-	write(w, answer.status, noStore, errorBody(answer))
+	var limited misc.RetryAfterError
+	if answer.status == http.StatusTooManyRequests && errors.As(err, &limited) && limited.RetryAfter() > 0 {
+		seconds := math.Ceil(limited.RetryAfter().Seconds())
+		w.Header().Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+	}
+	write(w, answer.status, noStore, encode(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{answer.code, answer.message}))
 }

@@ -234,7 +234,7 @@ func (s *Store) AreFriends(ctx context.Context, userID, otherID string) (bool, e
 }
 
 // IsGroupMember implements [misc.Relations].
-func (s *Store) IsGroupMember(ctx context.Context, groupID, userID string) (bool, error) {
+func (s *Store) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
 	return s.related(ctx, s.member, "groupID", groupID, "userID", userID)
 }
 

@@ -17,7 +17,7 @@ var sessions = map[string]string{"a-session-of-yours": "alice"} // cookie to pub
 type relations struct{} // your users, friends and groups
 
 func (relations) AreFriends(_ context.Context, a, b string) (bool, error)    { return a != b, nil }
-func (relations) IsGroupMember(_ context.Context, g, u string) (bool, error) { return g == "all", nil }
+func (relations) IsGroupMember(_ context.Context, u, g string) (bool, error) { return g == "all", nil }
 
 func main() {
 	svc := must(misc.New(misc.Config{

@@ -18,8 +18,8 @@ import (
 	"github.com/sealtalk-go/misc/rongcloud"
 )
 
-//go:embed versions/squirrel.json versions/client_version.json
-var versions embed.FS
+//go:embed versions
+var files embed.FS
 
 // n3dKey is the demo's; a deployment has its own, and keeps it.
 const n3dKey = "11EdDIaqpcim"
@@ -55,21 +55,15 @@ func newHost() (_ *host, err error) {
 	}
 	relations := relations{codec}
 
-	// The two version files. A server has them in a directory of its own, where
-	// they may change at any time.
+	// The version files and the square. A server has them in a directory of its
+	// own, where they may change at any time.
 	if h.dir, err = os.MkdirTemp("", "quickstart"); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"squirrel.json", "client_version.json"} {
-		file, err := versions.ReadFile("versions/" + name)
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(h.dir, name), file, 0o600); err != nil {
-			return nil, err
-		}
+	if err := os.CopyFS(h.dir, files); err != nil {
+		return nil, err
 	}
-	source, err := catalog.Open(h.dir, catalog.Config{})
+	source, err := catalog.Open(filepath.Join(h.dir, "versions"), catalog.Config{Codec: codec})
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +92,7 @@ func newHost() (_ *host, err error) {
 		Relations: relations,
 		Captures:  misc.NewMemoryStore(),
 		Messenger: messenger,
+		Square:    source,
 	})
 	if err != nil {
 		return nil, err
@@ -110,8 +105,8 @@ func newHost() (_ *host, err error) {
 	return h, nil
 }
 
-// relations answers for the numbers of a database. An id that the codec cannot
-// decode is misc.ErrInvalidID, and so a 400.
+// relations answers for the numbers of a database. The errors of the codec say
+// which id is invalid, and are returned as they are.
 type relations struct{ codec *n3d.Codec }
 
 func (r relations) AreFriends(_ context.Context, userID, otherID string) (bool, error) {
@@ -119,9 +114,9 @@ func (r relations) AreFriends(_ context.Context, userID, otherID string) (bool, 
 	return user != other && max(user, other) <= 2, err // 1 and 2
 }
 
-func (r relations) IsGroupMember(_ context.Context, groupID, userID string) (bool, error) {
-	group, user, err := r.decode(groupID, userID)
-	return group == 7 && user <= 2, err
+func (r relations) IsGroupMember(_ context.Context, userID, groupID string) (bool, error) {
+	user, group, err := r.decode(userID, groupID)
+	return user <= 2 && group == 7, err
 }
 
 func (r relations) decode(a, b string) (uint32, uint32, error) {

@@ -1,5 +1,5 @@
 // Quickstart starts a SealTalk-style server on loopback, walks through all
-// seven endpoints and their main refusals over HTTP, and prints what was asked,
+// eight endpoints and their main refusals over HTTP, and prints what was asked,
 // what was answered, and what the chat cloud delivered to whom. It exits with
 // 1 if an answer is not the one expected.
 //
@@ -61,7 +61,7 @@ func keepServing(ctx context.Context, out io.Writer, address string) error {
 	defer server.Close()
 
 	fmt.Fprintf(out, "Serving on http://%s until interrupted. Try:\n\n", listener.Addr())
-	for _, s := range []step{steps[0], steps[11], steps[12]} {
+	for _, s := range []step{steps[0], steps[12], steps[13]} {
 		fmt.Fprintln(out, h.curl("http://"+listener.Addr().String(), s))
 	}
 	<-ctx.Done()

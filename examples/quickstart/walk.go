@@ -43,7 +43,7 @@ var steps = []step{
 		status: 204,
 	},
 	{
-		title:  "A version that is none",
+		title:  "An invalid version",
 		method: "GET", path: "/misc/latest_update?version=1.0",
 		status: 400, answer: `{"code":400,"message":"version must be one semantic version such as 1.0.2"}`,
 	},
@@ -56,6 +56,11 @@ var steps = []step{
 		title:  "iOS asks for them in SealTalk's envelope",
 		method: "GET", path: "/misc/mobile_version",
 		status: 200, answer: `{"code":200,"result":` + clients + `}`,
+	},
+	{
+		title:  "Both ask for the chat rooms and groups that everyone may join",
+		method: "GET", path: "/misc/demo_square",
+		status: 200, answer: `{"code":200,"result":[{"id":"<team>","type":"group","name":"team","memberCount":2},{"id":"<alice>","type":"chatroom","name":"聊天室 I"}]}`,
 	},
 	{
 		title: "Alice writes to her friend Bob",
@@ -78,7 +83,7 @@ var steps = []step{
 		status: 403, answer: `{"code":403,"message":"targetId is not a friend of yours"}`,
 	},
 	{
-		title: "An id that is none",
+		title: "An invalid id",
 		user:  "alice", method: "POST", path: "/misc/send_message",
 		body:   `{"conversationType":"PRIVATE","targetId":"DS9ahdanm","objectName":"RC:TxtMsg","content":"hi"}`,
 		status: 400, answer: `{"code":400,"message":"targetId is not a valid id"}`,
@@ -87,7 +92,7 @@ var steps = []step{
 		title: "A chat room is no conversation that this endpoint serves",
 		user:  "alice", method: "POST", path: "/misc/send_message",
 		body:   `{"conversationType":"CHATROOM","targetId":"<bob>","objectName":"RC:TxtMsg","content":"hi"}`,
-		status: 403, answer: `{"code":403,"message":"conversationType is not supported: use private (1, PRIVATE) or group (3, GROUP)"}`,
+		status: 403, answer: `{"code":403,"message":"conversationType is not supported: use PRIVATE or GROUP"}`,
 	},
 	{
 		title: "Alice asks for the screen-capture notice of her chat with Bob, which nobody has set",
@@ -135,7 +140,7 @@ var steps = []step{
 		status: 403, answer: `{"code":403,"message":"you are not a member of the group targetId"}`,
 	},
 	{
-		title: "A status that is none changes nothing",
+		title: "An invalid status changes nothing",
 		user:  "alice", method: "POST", path: "/misc/set_screen_capture",
 		body:   `{"conversationType":3,"targetId":"<team>","noticeStatus":2}`,
 		status: 400, answer: `{"code":400,"message":"noticeStatus must be 0 (off) or 1 (on)"}`,

@@ -1,0 +1,37 @@
+package catalog
+
+import "github.com/sealtalk-go/misc"
+
+// ParseClientVersions reads versions in the form of SealTalk's
+// client_version.json: an object with the keys iOS and Android, each an object
+// with version, build and url, whose values are those of [misc.ClientVersion],
+// and any others. The error joins every problem, each with its key.
+func ParseClientVersions(data []byte) (*misc.ClientVersions, error) {
+	v, _, found := parseClientVersions(data)
+	return v, found.join("catalog: ")
+}
+
+func parseClientVersions(data []byte) (*misc.ClientVersions, string, problems) {
+	o := parseObject(data, "")
+	if o.found != nil {
+		return nil, "", o.found
+	}
+	f := misc.ClientVersionsFields{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.rest}
+	v, err := misc.NewClientVersions(f)
+	if found := o.found.add(err); found != nil {
+		return nil, "", found
+	}
+	return v, "iOS " + f.IOS.Version + ", Android " + f.Android.Version, nil
+}
+
+func (o *object) client(platform string) misc.ClientVersion {
+	value := o.take(platform)
+	if value == nil {
+		o.add(platform, "required: clients cannot do without it")
+		return misc.ClientVersion{}
+	}
+	c := parseObject(value, platform+".")
+	v := misc.ClientVersion{Version: c.text("version"), Build: c.text("build"), URL: c.text("url"), Extra: c.rest}
+	o.found = append(o.found, c.found...)
+	return v
+}

@@ -1,0 +1,81 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/n3d"
+)
+
+// ParseSquare reads a square in the form of SealTalk's demo_square.json: a list
+// of objects with the keys id, type, name, portraitUri, memberCount and
+// maxMemberCount, whose values are those of [misc.SquareEntry], and any others.
+// An id that is a string is a public id. An id that is a number is encoded with
+// codec, which may be nil if there is none. The error joins every problem, each
+// with its place in the list and its key.
+func ParseSquare(data []byte, codec *n3d.Codec) (*misc.Square, error) {
+	s, _, found := parseSquare(data, codec)
+	return s, found.join("catalog: ")
+}
+
+func parseSquare(data []byte, codec *n3d.Codec) (*misc.Square, string, problems) {
+	var list []json.RawMessage
+	if err := parse(data, &list); err != nil || list == nil {
+		if err == nil || err == errNoObject {
+			err = errors.New("must be a JSON list")
+		}
+		return nil, "", problems{{"", err}}
+	}
+	var found problems
+	entries := make([]misc.SquareEntry, len(list))
+	for i, raw := range list {
+		o := parseObject(raw, fmt.Sprintf("[%d].", i))
+		entries[i] = misc.SquareEntry{
+			ID:             o.id(codec),
+			Type:           o.text("type"),
+			Name:           o.text("name"),
+			PortraitURI:    o.text("portraitUri"),
+			MemberCount:    o.number("memberCount"),
+			MaxMemberCount: o.number("maxMemberCount"),
+			Extra:          o.rest,
+		}
+		found = append(found, o.found...)
+	}
+	s, err := misc.NewSquare(entries)
+	if found = found.add(err); found != nil {
+		return nil, "", found
+	}
+	return s, fmt.Sprint(len(list), " entries"), nil
+}
+
+func (o *object) id(codec *n3d.Codec) string {
+	value := o.take("id")
+	var s string
+	if value == nil || json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	var n uint32
+	if json.Unmarshal(value, &n) != nil || n == 0 {
+		o.add("id", "must be a public id or a number from 1 to 4294967295")
+		return ""
+	}
+	if codec == nil {
+		o.add("id", "is a number, so Config.Codec is required")
+		return ""
+	}
+	public, err := codec.Encode(n)
+	if err != nil {
+		o.add("id", "%w", err)
+	}
+	return public
+}
+
+func (o *object) number(key string) int {
+	var n int
+	if value := o.take(key); value != nil && json.Unmarshal(value, &n) != nil {
+		o.add(key, "must be a whole number")
+	}
+	return n
+}

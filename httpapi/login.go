@@ -1,0 +1,47 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ErrNotLoggedIn is what Config.CurrentUser returns or wraps when a request
+// carries no valid login.
+var ErrNotLoggedIn = errors.New("httpapi: not logged in")
+
+type userKey struct{}
+
+// WithUser returns a context that carries the public id of the logged-in user
+// for [UserFromContext]. It is for the middleware of hosts that log users in
+// before the handler is reached:
+//
+//	next.ServeHTTP(w, r.WithContext(httpapi.WithUser(r.Context(), id)))
+func WithUser(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, userKey{}, id)
+}
+
+// UserFromContext is a Config.CurrentUser that returns the id given to
+// [WithUser], or ErrNotLoggedIn if there is none or it is empty.
+func UserFromContext(r *http.Request) (string, error) {
+	id, _ := r.Context().Value(userKey{}).(string)
+	if id == "" {
+		return "", ErrNotLoggedIn
+	}
+	return id, nil
+}
+
+// loggedIn asks for the login before it reads anything of the request.
+func (h *Handler) loggedIn(serve func(w http.ResponseWriter, r *http.Request, userID string) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		userID, err := h.cfg.CurrentUser(r)
+		if errors.Is(err, ErrNotLoggedIn) || err == nil && userID == "" {
+			return refusal{http.StatusForbidden, h.cfg.NotLoggedInCode, "not logged in"}
+		}
+		if err != nil {
+			return internalError{fmt.Errorf("httpapi: current user: %w", err)}
+		}
+		return serve(w, r, userID)
+	}
+}
