@@ -11,12 +11,20 @@ import (
 )
 
 func ExampleNew() {
-	versions, err := misc.NewStaticVersions(
-		&misc.Release{Version: "1.0.2", URL: "https://downloads.example.com/SealTalk-1.0.2.zip"},
-		&misc.ClientVersions{
-			IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://downloads.example.com/app.plist"},
-			Android: misc.ClientVersion{Version: "1.0.5", URL: "https://downloads.example.com/app.apk"},
-		})
+	release, err := misc.NewRelease(misc.ReleaseFields{Version: "1.0.2", URL: "https://downloads.example.com/SealTalk-1.0.2.zip"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	clients, err := misc.NewClientVersions(misc.ClientVersionsFields{
+		IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://downloads.example.com/app.plist"},
+		Android: misc.ClientVersion{Version: "1.0.5", URL: "https://downloads.example.com/app.apk"},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	versions, err := misc.NewStaticVersions(release, clients)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -34,8 +42,8 @@ func ExampleNew() {
 	}
 
 	ctx := context.Background()
-	release, err := svc.LatestUpdate(ctx, misc.UpdateQuery{Version: "1.0.0"})
-	fmt.Println(release.Version, err)
+	update, err := svc.LatestUpdate(ctx, misc.UpdateQuery{Version: "1.0.0"})
+	fmt.Println(update.Version(), err)
 
 	fmt.Println(svc.SetScreenCapture(ctx, "alice", misc.Private, "bob", misc.NoticeOn))
 	fmt.Println(cloud.Delivered()[0].Content)
@@ -71,10 +79,10 @@ func ExampleOutgoingContent() {
 	// {"title":"News","url":"https://example.com"}
 }
 
-func ExampleParseRelease() {
-	_, err := misc.ParseRelease([]byte(`{"version": "1.0", "url": "SealTalk.zip", "notes": "bug fix"}`))
+func ExampleNewRelease() {
+	_, err := misc.NewRelease(misc.ReleaseFields{Version: "1.0", URL: "SealTalk.zip"})
 	fmt.Println(err)
 	// Output:
-	// version: "1.0" is no semantic version such as 1.0.2
-	// url: "SealTalk.zip" is no absolute, percent-encoded https or http URL
+	// misc: version: "1.0" is not a semantic version such as 1.0.2
+	// misc: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
 }

@@ -13,41 +13,22 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-func TestMemoryStore(t *testing.T) {
-	misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return misc.NewMemoryStore() })
-}
-
-func TestStaticVersions(t *testing.T) {
-	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
-		release, err := misc.ParseRelease([]byte(documentedRelease))
-		require.NoError(t, err)
-		clients, err := misc.ParseClientVersions([]byte(documentedClients))
-		require.NoError(t, err)
-		s, err := misc.NewStaticVersions(release, clients)
-		require.NoError(t, err)
-		return s
-	})
-}
-
-func TestAMemoryStoreRefusesAStatusThatIsNone(t *testing.T) {
-	store, c := misc.NewMemoryStore(), misc.GroupConversation(team)
-	require.NoError(t, store.SetScreenCapture(t.Context(), c, misc.NoticeOn))
-	for _, status := range []misc.NoticeStatus{-1, 2} {
-		assert.ErrorIs(t, store.SetScreenCapture(t.Context(), c, status), misc.ErrInvalidNoticeStatus)
-	}
-	got, err := store.ScreenCapture(t.Context(), c)
-	require.NoError(t, err)
-	assert.Equal(t, misc.NoticeOn, got, "a refused set changes nothing")
-}
-
 func TestNewNamesEverythingMissing(t *testing.T) {
 	_, err := misc.New(misc.Config{})
 	assert.EqualError(t, err, `misc: Config.Versions is required
 misc: Config.Relations is required
 misc: Config.Captures is required
 misc: Config.Messenger is required`)
-	_, err = misc.New(misc.Config{Versions: &source{}, Captures: misc.NewMemoryStore(), Messenger: &misctest.Messenger{}})
-	assert.EqualError(t, err, "misc: Config.Relations is required")
+	_, err = misc.New(misc.Config{
+		Versions: (*source)(nil), Relations: (*misctest.Relations)(nil), Captures: (*misc.MemoryStore)(nil),
+		Messenger: (*misctest.Messenger)(nil), Square: (*source)(nil), Related: (*both)(nil),
+	})
+	assert.EqualError(t, err, `misc: Config.Versions holds a nil *misc_test.source
+misc: Config.Relations holds a nil *misctest.Relations
+misc: Config.Captures holds a nil *misc.MemoryStore
+misc: Config.Messenger holds a nil *misctest.Messenger
+misc: Config.Square holds a nil *misc_test.source
+misc: Config.Related holds a nil *misc_test.both`)
 }
 
 func TestAConversationIsTheSameWhoeverAsks(t *testing.T) {
@@ -64,6 +45,23 @@ func TestAConversationIsTheSameWhoeverAsks(t *testing.T) {
 	assert.Equal(t, [2]string{}, [2]string{a, b})
 	assert.Equal(t, "a", group.GroupID())
 	assert.Zero(t, misc.Conversation{}.Type())
+}
+
+func TestNoTwoConversationsShareAKey(t *testing.T) {
+	assert.Equal(t, "private/alice/bob", misc.PrivateConversation(bob, alice).String())
+	assert.Equal(t, "group/team", misc.GroupConversation(team).String())
+	ids := []string{"", "a", "b", "A", "/", "a/b", "b/a", "%", "%2F", "a%2Fb", "\x00", "\xff", "\xfe", "\ufffd", "private", "group", " ", "+", "你"}
+	seen := map[string]misc.Conversation{misc.Conversation{}.String(): {}}
+	for _, a := range ids {
+		for _, b := range ids {
+			for _, c := range []misc.Conversation{misc.PrivateConversation(a, b), misc.GroupConversation(a), misc.GroupConversation(a + "/" + b)} {
+				if other, ok := seen[c.String()]; ok {
+					require.Equal(t, other, c, "both have the key %q", c)
+				}
+				seen[c.String()] = c
+			}
+		}
+	}
 }
 
 func TestANoticeSaysWhoDidWhat(t *testing.T) {
@@ -222,28 +220,27 @@ func TestWhatAHostsPartsReportIsWrapped(t *testing.T) {
 // both is a RelatedStore that counts how often it is asked both questions.
 type both struct {
 	*misc.MemoryStore
-	*misctest.Relations
-	asked  *int
+	misc.Relations
+	asked  int
 	status misc.NoticeStatus
 	err    error
 }
 
-func (b both) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	*b.asked++
+func (b *both) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	b.asked++
 	a, other := c.Users()
 	if a != userID {
 		a, other = other, a
 	}
 	related, _ := b.AreFriends(ctx, a, other)
 	if c.Type() == misc.Group {
-		related, _ = b.IsGroupMember(ctx, c.GroupID(), userID)
+		related, _ = b.IsGroupMember(ctx, userID, c.GroupID())
 	}
 	return related, b.status, b.err
 }
 
 func TestARelatedStoreIsAskedOnce(t *testing.T) {
 	lost := errors.New("lost")
-	world := misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, bob}}, Groups: map[string][]string{team: {alice}}})
 	for _, test := range []struct {
 		name, user, target string
 		kind               misc.ConversationType
@@ -253,39 +250,108 @@ func TestARelatedStoreIsAskedOnce(t *testing.T) {
 		{name: "a friend", user: bob, kind: misc.Private, target: alice, status: misc.NoticeOn, want: misc.NoticeOn},
 		{name: "a member", user: alice, kind: misc.Group, target: team},
 		{name: "a stranger, whatever is set", user: mallory, kind: misc.Private, target: alice, status: misc.NoticeOn, err: misc.ErrNotFriend},
-		{name: "a stranger to the group", user: bob, kind: misc.Group, target: team, status: misc.NoticeOn, err: misc.ErrNotMember},
+		{name: "a stranger to the group", user: mallory, kind: misc.Group, target: team, status: misc.NoticeOn, err: misc.ErrNotMember},
 		{name: "a failure", user: alice, kind: misc.Private, target: bob, status: misc.NoticeOn, lost: lost, err: lost},
 	} {
-		asked := 0
-		b := &both{misc.NewMemoryStore(), world, &asked, test.status, test.lost}
-		got, err := service(t, misc.Config{Relations: b, Captures: b}).ScreenCapture(t.Context(), test.user, test.kind, test.target)
+		b := &both{misc.NewMemoryStore(), relations(), 0, test.status, test.lost}
+		got, err := service(t, misc.Config{Relations: b, Captures: b, Related: b}).ScreenCapture(t.Context(), test.user, test.kind, test.target)
 		assert.ErrorIs(t, err, test.err, test.name)
 		assert.Equal(t, test.want, got, test.name)
-		assert.Equal(t, 1, asked, test.name)
+		assert.Equal(t, 1, b.asked, test.name)
 	}
 }
 
-// list cannot be compared with ==.
-type list struct {
-	*both
-	_ []string
+// blocking has a block list over the relations of a RelatedStore.
+type blocking struct{ *both }
+
+func (blocking) AreFriends(context.Context, string, string) (bool, error) { return false, nil }
+
+func TestARelatedStoreIsAskedOnlyWhereTheHostSaysSo(t *testing.T) {
+	b := &both{misc.NewMemoryStore(), relations(), 0, misc.NoticeOn, nil}
+	_, err := service(t, misc.Config{Relations: blocking{b}, Captures: blocking{b}}).ScreenCapture(t.Context(), alice, misc.Private, bob)
+	assert.ErrorIs(t, err, misc.ErrNotFriend, "an override of AreFriends counts")
+	got, err := service(t, misc.Config{Relations: b, Captures: b, Related: b, InsecureOpenScreenCapture: true}).ScreenCapture(t.Context(), mallory, misc.Private, bob)
+	require.NoError(t, err)
+	assert.Equal(t, misc.NoticeOff, got, "relations do not count")
+	assert.Zero(t, b.asked)
 }
 
-func TestTwoPartsAreAskedEach(t *testing.T) {
-	asked := 0
-	newBoth := func() *both {
-		return &both{misc.NewMemoryStore(), misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, bob}}}), &asked, misc.NoticeOn, nil}
+func TestAStatusThatAnotherServerStoredIsReadAsOff(t *testing.T) {
+	for _, status := range []misc.NoticeStatus{-1, 2, 100} {
+		b := &both{misc.NewMemoryStore(), relations(), 0, status, nil}
+		for _, cfg := range []misc.Config{{Related: b}, {Captures: stored(status)}} {
+			got, err := service(t, cfg).ScreenCapture(t.Context(), alice, misc.Private, bob)
+			require.NoError(t, err)
+			assert.Equal(t, misc.NoticeOff, got)
+		}
 	}
-	one := newBoth()
-	for name, cfg := range map[string]misc.Config{
-		"of one type":            {Relations: newBoth(), Captures: newBoth()},
-		"not to be compared":     {Relations: list{both: one}, Captures: list{both: one}},
-		"open to anyone":         {Relations: one, Captures: one, InsecureOpenScreenCapture: true},
-		"a store with relations": {Relations: relations(), Captures: one},
-	} {
-		got, err := service(t, cfg).ScreenCapture(t.Context(), alice, misc.Private, bob)
-		require.NoError(t, err, name)
-		assert.Equal(t, misc.NoticeOff, got, name)
-		assert.Zero(t, asked, name)
+}
+
+// stored is a store that holds one status for every conversation.
+type stored misc.NoticeStatus
+
+func (s stored) ScreenCapture(context.Context, misc.Conversation) (misc.NoticeStatus, error) {
+	return misc.NoticeStatus(s), nil
+}
+func (stored) SetScreenCapture(context.Context, misc.Conversation, misc.NoticeStatus) error {
+	return nil
+}
+
+// badID cannot translate the ids of one user.
+type badID struct {
+	misc.Relations
+	misc.ScreenCaptureStore
+	id string
+}
+
+func (b badID) AreFriends(_ context.Context, userID, otherID string) (bool, error) {
+	return true, b.check(userID, otherID)
+}
+
+func (b badID) IsGroupMember(_ context.Context, userID, groupID string) (bool, error) {
+	return true, b.check(userID, groupID)
+}
+
+func (b badID) ScreenCapture(_ context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+	one, other := c.Users()
+	return misc.NoticeOff, b.check(one, other, c.GroupID())
+}
+
+func (b badID) SetScreenCapture(ctx context.Context, c misc.Conversation, _ misc.NoticeStatus) error {
+	_, err := b.ScreenCapture(ctx, c)
+	return err
+}
+
+func (b badID) check(ids ...string) error {
+	for _, id := range ids {
+		if id == b.id {
+			return fmt.Errorf("x: %w", &misc.IDError{ID: id})
+		}
+	}
+	return nil
+}
+
+func TestAnInvalidTargetIsTheClientsMistakeAndAnInvalidUserTheHosts(t *testing.T) {
+	for _, open := range []bool{false, true} {
+		for call, do := range screenCaptureCalls {
+			if open && call == "send" {
+				continue // asks nobody
+			}
+			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
+				for _, test := range []struct {
+					bad    string
+					client bool
+				}{{bob, true}, {alice, false}} {
+					if open && kind == misc.Group && test.bad == alice {
+						continue // the user's id goes nowhere
+					}
+					parts := badID{id: test.bad}
+					svc := service(t, misc.Config{Relations: parts, Captures: parts, InsecureOpenScreenCapture: open})
+					err := do(svc, alice, kind, bob)
+					assert.ErrorContains(t, err, "is not a valid public id", call)
+					assert.Equal(t, test.client, errors.Is(err, misc.ErrInvalidID), "%s, %v, open %t: %v", call, kind, open, err)
+				}
+			}
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/misctest"
 )
 
 func TestValidVersion(t *testing.T) {
@@ -141,189 +142,141 @@ func FuzzCompareVersions(f *testing.F) {
 	})
 }
 
-const (
-	documentedRelease = `{"version":"1.0.2","url":"http://downloads.rongcloud.cn/sealtalk/releases/mac/SealTalk_by_RongCloud_1.0.2.dmg","name":"SealTalk 1.0.2","notes":"bug fix","pub_date":"2017-05-05"}`
-	documentedClients = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://dn-rongcloud.qbox.me/app.plist"},"Android":{"version":"1.0.5","url":"http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"}}`
+// released and clients are the values of the API document.
+var (
+	released = misc.ReleaseFields{
+		Version: "1.0.2", Name: "SealTalk 1.0.2", Notes: "bug fix", PubDate: "2017-05-05",
+		URL: "http://downloads.rongcloud.cn/sealtalk/releases/mac/SealTalk_by_RongCloud_1.0.2.dmg",
+	}
+	clients = misc.ClientVersionsFields{
+		IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://dn-rongcloud.qbox.me/app.plist"},
+		Android: misc.ClientVersion{Version: "1.0.5", URL: "http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"},
+	}
 )
 
-func TestParseRelease(t *testing.T) {
-	for _, test := range []struct{ name, file, want, problems string }{
-		{name: "as documented", file: documentedRelease, want: documentedRelease},
-		{
-			name: "order of keys, unknown keys, empty values, no HTML escaping",
-			file: `{"size": 1e3, "url":"https://x.test/a?b=1&c=%20", "delta":{"a":[1, 2.50]}, "sha256":null, "notes":"", "name":null, "version":"v1.0.2-rc.1+7", "pub_date":"2017-05-05T10:00:00+08:00", "a":"<&>"}`,
-			want: `{"version":"v1.0.2-rc.1+7","url":"https://x.test/a?b=1&c=%20","pub_date":"2017-05-05T10:00:00+08:00","a":"<&>","delta":{"a":[1,2.50]},"sha256":null,"size":1e3}`,
-		},
-		{name: "keys are exact", file: `{"Version":"9.9.9","version":"1.0.0","url":"https://x.test"}`, want: `{"version":"1.0.0","url":"https://x.test","Version":"9.9.9"}`},
-		{name: "nothing", file: "", problems: "is no JSON: unexpected end of JSON input (at byte 0)"},
-		{name: "half", file: documentedRelease[:60], problems: "is no JSON: unexpected end of JSON input (at byte 60)"},
-		{name: "no object", file: `["1.0.2"]`, problems: "must be a JSON object"},
-		{name: "null", file: `null`, problems: "must be a JSON object"},
-		{name: "another encoding", file: "{\"version\":\"1.0.2\",\"url\":\"https://x.test\",\"x\":\"\xff\"}", problems: "is not UTF-8"},
-		{
-			name: "every problem at once, one for each key", file: `{"version":102,"url":"SealTalk.zip","name":["x"],"pub_date":"2017-05-05T10:00:00.5Z"}`,
-			problems: `version: must be a string
-name: must be a string
-url: "SealTalk.zip" is no absolute, percent-encoded https or http URL
-pub_date: "2017-05-05T10:00:00.5Z" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second`,
-		},
-		{
-			name: "nothing of what is required", file: `{}`,
-			problems: `version: "" is no semantic version such as 1.0.2
-url: "" is no absolute, percent-encoded https or http URL`,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			r, err := misc.ParseRelease([]byte(test.file))
-			if test.problems != "" {
-				require.EqualError(t, err, test.problems)
-				require.Nil(t, r)
-				return
-			}
-			require.NoError(t, err)
-			got, err := r.MarshalJSON()
-			require.NoError(t, err)
-			assert.Equal(t, test.want, string(got))
-		})
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
 	}
+	return v
 }
 
-func TestReleaseValidate(t *testing.T) {
+func TestNewRelease(t *testing.T) {
+	type F = misc.ReleaseFields
 	for _, url := range []string{"http://x.test/a.zip", "https://x.test", "https://x.test/%E4%BD%A0?a=b#c"} {
-		assert.NoError(t, (&misc.Release{Version: "1.0.0", URL: url}).Validate(), url)
+		_, err := misc.NewRelease(F{Version: "1.0.0", URL: url})
+		assert.NoError(t, err, url)
 	}
 	for _, url := range []string{"", "//x.test/a", "x.test/a", "ftp://x.test/a", "https:///a", "https:a", "https://x.test/a b", "https://x.test/你", "https://x.test/%zz", "https://x.test/?a=%zz", "https://x.test/%2", "https://:80/", "https://x.test/\"", "https://x.test/a?{}", "https://x.test/\x7f"} {
-		assert.ErrorContains(t, (&misc.Release{Version: "1.0.0", URL: url}).Validate(), "url: ", url)
+		_, err := misc.NewRelease(F{Version: "1.0.0", URL: url})
+		assert.ErrorContains(t, err, "misc: url: ", url)
 	}
 	for _, date := range []string{"", "2017-05-05", "2017-05-05T10:00:00Z", "2017-05-05T10:00:00-07:00"} {
-		assert.NoError(t, (&misc.Release{Version: "1.0.0", URL: "https://x.test", PubDate: date}).Validate(), date)
+		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
+		assert.NoError(t, err, date)
 	}
 	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
-		assert.ErrorContains(t, (&misc.Release{Version: "1.0.0", URL: "https://x.test", PubDate: date}).Validate(), "pub_date: ", date)
+		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
+		assert.ErrorContains(t, err, "misc: pub_date: ", date)
 	}
 	extra := map[string]json.RawMessage{"url": json.RawMessage(`""`), "size": json.RawMessage(`{`), "ok": json.RawMessage(`1`), "none": nil}
-	assert.EqualError(t, (&misc.Release{Version: "1.0.0", URL: "https://x.test", Extra: extra}).Validate(),
-		"none: is no JSON\nsize: is no JSON\nurl: has a field of its own, and does not belong into Extra")
+	_, err := misc.NewRelease(F{Version: "1.0", Extra: extra})
+	assert.EqualError(t, err, `misc: version: "1.0" is not a semantic version such as 1.0.2
+misc: url: "" is not an absolute, percent-encoded https or http URL
+misc: none: is not valid JSON
+misc: size: is not valid JSON
+misc: url: has a field of its own and must not be in Extra`)
+	var first *misc.FieldError
+	require.ErrorAs(t, err, &first)
+	assert.Equal(t, "version", first.Field)
 }
 
-func TestParseClientVersions(t *testing.T) {
-	for _, test := range []struct{ name, file, want, problems string }{
-		{name: "as documented", file: documentedClients, want: documentedClients},
-		{
-			name: "iOS comes first, unknown keys and platforms survive",
-			file: `{"HarmonyOS":{"version":"1"},"Android":{"size":5,"url":"market://details?id=x","version":"1.0.5","build":null},"iOS":{"url":"itms-services://?action=x","force":true,"build":"201607181821","version":"1"}}`,
-			want: `{"iOS":{"version":"1","build":"201607181821","url":"itms-services://?action=x","force":true},"Android":{"version":"1.0.5","url":"market://details?id=x","size":5},"HarmonyOS":{"version":"1"}}`,
-		},
-		{name: "no object", file: `1`, problems: "must be a JSON object"},
-		{name: "half", file: `{"iOS":`, problems: "is no JSON: unexpected end of JSON input (at byte 7)"},
-		{
-			name: "Android is missing, which crashes its clients", file: `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://x.test"}}`,
-			problems: "Android: required: clients cannot do without it",
-		},
-		{
-			name: "every problem at once, one for each key", file: `{"iOS":{"version":5,"build":"2016-07-18","url":"app.plist"},"Android":"1.0.5"}`,
-			problems: `iOS.version: must be a string
-Android: must be a JSON object
-iOS.build: "2016-07-18" is no time in the form yyyyMMddHHmm
-iOS.url: "app.plist" is no absolute, percent-encoded URL`,
-		},
-		{
-			name: "nothing of what is required", file: `{"iOS":{},"Android":{}}`,
-			problems: `iOS.version: required
-iOS.build: "" is no time in the form yyyyMMddHHmm
-iOS.url: "" is no absolute, percent-encoded URL
-Android.version: required
-Android.url: "" is no absolute, percent-encoded URL`,
-		},
-		{
-			name: "a build that Android has is checked too", file: `{"iOS":{"version":"1","build":"201607181821","url":"https://x.test"},"Android":{"version":"1","build":"201613181821","url":"https://x.test/ä"}}`,
-			problems: `Android.build: "201613181821" is no time in the form yyyyMMddHHmm
-Android.url: "https://x.test/ä" is no absolute, percent-encoded URL`,
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			v, err := misc.ParseClientVersions([]byte(test.file))
-			if test.problems != "" {
-				require.EqualError(t, err, test.problems)
-				require.Nil(t, v)
-				return
-			}
-			require.NoError(t, err)
-			got, err := v.MarshalJSON()
-			require.NoError(t, err)
-			assert.Equal(t, test.want, string(got))
-		})
-	}
-}
-
-func FuzzParseVersionFiles(f *testing.F) {
-	f.Add([]byte(documentedRelease))
-	f.Add([]byte(documentedClients))
-	f.Add([]byte(`{"version":"1.0.0","url":"https://x.test","x":"\ud800","\u0000":{"a":[1e999]}}`))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		if r, err := misc.ParseRelease(file); err == nil {
-			first, err := r.MarshalJSON()
-			require.NoError(t, err)
-			again, err := misc.ParseRelease(first)
-			require.NoError(t, err, "what goes out must be a release: %s", first)
-			second, err := again.MarshalJSON()
-			require.NoError(t, err)
-			require.Equal(t, string(first), string(second))
-		}
-		if v, err := misc.ParseClientVersions(file); err == nil {
-			first, err := v.MarshalJSON()
-			require.NoError(t, err)
-			_, err = misc.ParseClientVersions(first)
-			require.NoError(t, err, "what goes out must be versions: %s", first)
-		}
+func TestNewClientVersions(t *testing.T) {
+	_, err := misc.NewClientVersions(misc.ClientVersionsFields{
+		IOS:     misc.ClientVersion{Version: "1", URL: "app.plist", Extra: map[string]json.RawMessage{"build": json.RawMessage(`1`)}},
+		Android: misc.ClientVersion{Build: "201613181821", URL: "https://x.test/ä"},
+		Extra:   map[string]json.RawMessage{"iOS": json.RawMessage(`1`)},
 	})
+	assert.EqualError(t, err, `misc: iOS.url: "app.plist" is not an absolute, percent-encoded URL
+misc: iOS.build: has a field of its own and must not be in Extra
+misc: Android.version: required
+misc: Android.build: "201613181821" is not a time in the form yyyyMMddHHmm
+misc: Android.url: "https://x.test/ä" is not an absolute, percent-encoded URL
+misc: iOS.build: required, in the form yyyyMMddHHmm
+misc: iOS: has a field of its own and must not be in Extra`)
 }
 
-func TestAnEncodedFormIsMadeOnce(t *testing.T) {
-	r, err := misc.ParseRelease([]byte(documentedRelease))
-	require.NoError(t, err)
-	v, err := misc.ParseClientVersions([]byte(documentedClients))
-	require.NoError(t, err)
-	for _, m := range []json.Marshaler{r, v} {
-		first, err := m.MarshalJSON()
-		require.NoError(t, err)
-		second, err := m.MarshalJSON()
-		require.NoError(t, err)
-		assert.Same(t, &first[0], &second[0])
-		assert.Zero(t, testing.AllocsPerRun(10, func() { _, _ = m.MarshalJSON() }))
+func TestNewSquare(t *testing.T) {
+	_, err := misc.NewSquare([]misc.SquareEntry{
+		{ID: "a", Type: "group"},
+		{Type: "chatroom", MemberCount: -1, MaxMemberCount: -2},
+		{ID: "b", Type: "room", Name: "x", Extra: map[string]json.RawMessage{"memberCount": json.RawMessage(`1`)}},
+	})
+	assert.EqualError(t, err, `misc: [1].id: required
+misc: [1].name: required for a chat room
+misc: [1].memberCount: -1 is negative
+misc: [1].maxMemberCount: -2 is negative
+misc: [2].type: "room" is neither chatroom nor group
+misc: [2].memberCount: has a field of its own and must not be in Extra`)
+}
+
+func TestValuesGoOutAsDocumentedAndNeverChange(t *testing.T) {
+	extra := map[string]json.RawMessage{"sha256": json.RawMessage(`"<&>"`), "delta": json.RawMessage(`{"a": [1, 2.50]}`)}
+	withExtra := released
+	withExtra.Extra = extra
+	release, versions := must(misc.NewRelease(withExtra)), must(misc.NewClientVersions(clients))
+	square := must(misc.NewSquare([]misc.SquareEntry{
+		{ID: "a", Type: "group", Extra: extra},
+		{ID: "b", Type: "chatroom", Name: "聊天室", PortraitURI: "https://x.test/b.png", MemberCount: 2, MaxMemberCount: 9},
+	}))
+	extra["sha256"][1] = '!'
+	delete(extra, "delta")
+	const (
+		releaseForm = `{"version":"1.0.2","url":"http://downloads.rongcloud.cn/sealtalk/releases/mac/SealTalk_by_RongCloud_1.0.2.dmg","name":"SealTalk 1.0.2","notes":"bug fix","pub_date":"2017-05-05","delta":{"a":[1,2.50]},"sha256":"<&>"}`
+		clientsForm = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://dn-rongcloud.qbox.me/app.plist"},"Android":{"version":"1.0.5","url":"http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"}}`
+		squareForm  = `[{"id":"a","type":"group","delta":{"a":[1,2.50]},"sha256":"<&>"},{"id":"b","type":"chatroom","name":"聊天室","portraitUri":"https://x.test/b.png","memberCount":2,"maxMemberCount":9}]`
+	)
+	for _, test := range []struct {
+		value, copied json.Marshaler
+		want          string
+	}{{release, *release, releaseForm}, {versions, *versions, clientsForm}, {square, *square, squareForm}} {
+		for _, v := range []json.Marshaler{test.value, test.copied} {
+			form, err := v.MarshalJSON()
+			require.NoError(t, err)
+			assert.Equal(t, test.want, string(form))
+			form[0] = '!'
+			again, err := v.MarshalJSON()
+			require.NoError(t, err)
+			assert.Equal(t, test.want, string(again), "whatever a caller does with the bytes")
+		}
+	}
+	assert.Equal(t, "1.0.2", release.Version())
+	assert.Equal(t, `[]`, string(must(must(misc.NewSquare(nil)).MarshalJSON())))
+	for _, zero := range []json.Marshaler{misc.Release{}, misc.ClientVersions{}, misc.Square{}} {
+		_, err := zero.MarshalJSON()
+		assert.ErrorContains(t, err, "was not made by its constructor")
 	}
 }
 
-func TestNewStaticVersionsRefusesWhatAFileCouldNotHold(t *testing.T) {
-	good := &misc.ClientVersions{
-		IOS:     misc.ClientVersion{Version: "1.0.5", Build: "201607181821", URL: "https://x.test/app.plist"},
-		Android: misc.ClientVersion{Version: "1.0.5", URL: "https://x.test/app.apk"},
-	}
-	_, err := misc.NewStaticVersions(&misc.Release{Version: "1.0", URL: "https://x.test"}, nil)
-	assert.EqualError(t, err, "misc: release: version: \"1.0\" is no semantic version such as 1.0.2\nmisc: client versions: required")
-	_, err = misc.NewStaticVersions(nil, &misc.ClientVersions{IOS: good.IOS})
-	assert.EqualError(t, err, "misc: client versions: Android.version: required\nAndroid.url: \"\" is no absolute, percent-encoded URL")
-
-	s, err := misc.NewStaticVersions(nil, good)
-	require.NoError(t, err)
+func TestStaticVersionsAnswersWhatItWasGiven(t *testing.T) {
+	_, err := misc.NewStaticVersions(must(misc.NewRelease(released)), nil)
+	assert.EqualError(t, err, "misc: client versions are required")
+	v := must(misc.NewClientVersions(clients))
+	s := must(misc.NewStaticVersions(nil, v))
 	_, err = s.LatestRelease(t.Context(), misc.UpdateQuery{Version: "1.0.0"})
 	assert.ErrorIs(t, err, misc.ErrNoRelease)
-	got, err := s.ClientVersions(t.Context())
-	require.NoError(t, err)
-	assert.Same(t, good, got)
+	assert.Same(t, v, must(s.ClientVersions(t.Context())))
 
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = s.LatestRelease(cancelled, misc.UpdateQuery{})
-	assert.ErrorIs(t, err, context.Canceled)
-	_, err = s.ClientVersions(cancelled)
-	assert.ErrorIs(t, err, context.Canceled)
+	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
+		return must(misc.NewStaticVersions(must(misc.NewRelease(released)), v))
+	})
 }
 
 // source is a VersionSource that answers whatever a test puts into it.
 type source struct {
 	release *misc.Release
 	clients *misc.ClientVersions
+	square  *misc.Square
 	err     error
 	query   misc.UpdateQuery
 }
@@ -339,7 +292,7 @@ func (s *source) ClientVersions(context.Context) (*misc.ClientVersions, error) {
 
 func TestLatestUpdate(t *testing.T) {
 	lost := errors.New("connection lost")
-	release := &misc.Release{Version: "1.0.2", URL: "https://x.test"}
+	release := must(misc.NewRelease(released))
 	for _, test := range []struct {
 		name, version string
 		source        source
@@ -354,12 +307,12 @@ func TestLatestUpdate(t *testing.T) {
 		{name: "invalid", version: "1.0", source: source{release: release}, want: misc.ErrInvalidVersion},
 		{name: "none for this client", version: "1.0.0", source: source{err: fmt.Errorf("x: %w", misc.ErrNoRelease)}, want: misc.ErrNoRelease},
 		{name: "the source fails", version: "1.0.0", source: source{err: lost}, want: lost},
-		{name: "the source answers nothing", version: "1.0.0", problem: "neither a release nor an error"},
-		{name: "the source has a wrong version", version: "1.0.0", source: source{release: &misc.Release{Version: "2.0", URL: "https://x.test"}}, problem: `"2.0" is no semantic version`},
+		{name: "the source answers nothing", version: "1.0.0", problem: "neither a release made by NewRelease nor an error"},
+		{name: "the source answers what no constructor made", version: "1.0.0", source: source{release: &misc.Release{}}, problem: "neither a release made by NewRelease nor an error"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			svc := service(t, misc.Config{Versions: &test.source})
-			got, err := svc.LatestUpdate(t.Context(), misc.UpdateQuery{Version: test.version, Platform: "darwin"})
+			got, err := svc.LatestUpdate(t.Context(), misc.UpdateQuery{Version: test.version, Platform: "darwin", Arch: "x64", OSVersion: "14.4", Channel: "beta", ClientID: "c", UserAgent: "u"})
 			switch {
 			case test.want != nil:
 				assert.ErrorIs(t, err, test.want)
@@ -369,7 +322,7 @@ func TestLatestUpdate(t *testing.T) {
 			default:
 				require.NoError(t, err)
 				assert.Same(t, release, got)
-				assert.Equal(t, misc.UpdateQuery{Version: test.version, Platform: "darwin"}, test.source.query)
+				assert.Equal(t, misc.UpdateQuery{Version: test.version, Platform: "darwin", Arch: "x64", OSVersion: "14.4", Channel: "beta", ClientID: "c", UserAgent: "u"}, test.source.query)
 				return
 			}
 			assert.Nil(t, got)
@@ -377,12 +330,30 @@ func TestLatestUpdate(t *testing.T) {
 	}
 }
 
-func TestClientVersions(t *testing.T) {
+func (s *source) Square(context.Context) (*misc.Square, error) { return s.square, s.err }
+
+func TestWhatASourceReportsIsWrappedAndWhatNoConstructorMadeIsRefused(t *testing.T) {
 	lost := errors.New("connection lost")
-	_, err := service(t, misc.Config{Versions: &source{err: lost}}).ClientVersions(t.Context())
-	assert.ErrorIs(t, err, lost)
-	_, err = service(t, misc.Config{Versions: &source{}}).ClientVersions(t.Context())
-	assert.ErrorContains(t, err, "neither versions nor an error")
-	_, err = service(t, misc.Config{Versions: &source{clients: &misc.ClientVersions{}}}).ClientVersions(t.Context())
-	assert.ErrorContains(t, err, "Android.version: required")
+	for _, test := range []struct {
+		source  source
+		problem string
+	}{
+		{source{err: lost}, "connection lost"},
+		{source{}, "nor an error"},
+		{source{clients: &misc.ClientVersions{}, square: &misc.Square{}}, "nor an error"},
+	} {
+		svc := service(t, misc.Config{Versions: &test.source, Square: &test.source})
+		_, err := svc.ClientVersions(t.Context())
+		assert.ErrorContains(t, err, test.problem)
+		_, squareErr := svc.Square(t.Context())
+		assert.ErrorContains(t, squareErr, test.problem)
+		if test.source.err != nil {
+			assert.ErrorIs(t, err, lost)
+			assert.ErrorIs(t, squareErr, lost)
+		}
+	}
+	svc := service(t, misc.Config{})
+	_, err := svc.Square(t.Context())
+	assert.ErrorIs(t, err, misc.ErrNoSquare)
+	assert.False(t, svc.HasSquare())
 }

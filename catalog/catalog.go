@@ -71,6 +71,7 @@ var (
 // independent: one that is invalid does not hold up the others.
 type Catalog struct {
 	logger *slog.Logger
+	now    func() time.Time
 	start  time.Time
 	looked atomic.Int64 // when the last look began, in nanoseconds since start
 	busy   atomic.Bool  // a look goes on
@@ -88,6 +89,7 @@ type Catalog struct {
 func Open(dir string, cfg Config) (*Catalog, error) {
 	c := &Catalog{
 		logger:  cfg.Logger,
+		now:     time.Now,
 		start:   time.Now(),
 		release: newFile(dir, "squirrel.json", parseRelease),
 		clients: newFile(dir, "client_version.json", parseClientVersions),
@@ -135,7 +137,7 @@ func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
 // caller that has not ended after ten seconds, as on a file system that hangs.
 func (c *Catalog) Err() error {
 	c.look()
-	since := time.Since(c.start) - time.Duration(c.looked.Load())
+	since := c.now().Sub(c.start) - time.Duration(c.looked.Load())
 	if c.busy.Load() && since > lookLimit {
 		return errors.Join(c.failures(), fmt.Errorf("catalog: reading the files has not ended after %s", since.Round(time.Second)))
 	}
@@ -156,7 +158,7 @@ func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
 
 // look reads the files if that is due and no other request is at it.
 func (c *Catalog) look() {
-	now, last := int64(time.Since(c.start)), c.looked.Load()
+	now, last := int64(c.now().Sub(c.start)), c.looked.Load()
 	if now-last < int64(interval) || !c.mu.TryLock() {
 		return
 	}

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"os"
@@ -41,11 +42,22 @@ func ExampleOpen() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("desktop", release.Version)
-	fmt.Println("iOS", clients.IOS.Version, clients.IOS.Build)
-	fmt.Println("Android", clients.Android.Version)
+	mobile, err := json.Marshal(clients)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(release.Version())
+	fmt.Println(string(mobile))
 	// Output:
-	// desktop 1.0.2
-	// iOS 1.0.5 201607181821
-	// Android 1.0.5
+	// 1.0.2
+	// {"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},"Android":{"version":"1.0.5","url":"https://downloads.example.com/SealTalk-1.0.5.apk"}}
+}
+
+func ExampleParseRelease() {
+	_, err := catalog.ParseRelease([]byte(`{"version": "1.0", "url": "SealTalk.zip", "notes": 5}`))
+	fmt.Println(err)
+	// Output:
+	// catalog: notes: must be a string
+	// catalog: version: "1.0" is not a semantic version such as 1.0.2
+	// catalog: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
 }

@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 )
 
 func ExampleNew() {
-	release, err := misc.ParseRelease([]byte(`{"version":"1.0.2","url":"https://downloads.example.com/SealTalk-1.0.2.zip"}`))
+	release, err := catalog.ParseRelease([]byte(`{"version":"1.0.2","url":"https://downloads.example.com/SealTalk-1.0.2.zip"}`))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	clients, err := misc.ParseClientVersions([]byte(`{
+	clients, err := catalog.ParseClientVersions([]byte(`{
 		"iOS":     {"version": "1.0.5", "build": "201607181821", "url": "https://downloads.example.com/app.plist"},
 		"Android": {"version": "1.0.5", "url": "https://downloads.example.com/app.apk"}
 	}`))
