@@ -920,7 +920,7 @@ func TestTheOpenAPIDocumentNamesEveryEndpointAndStatus(t *testing.T) {
 	}
 	assert.ElementsMatch(t, newHost(t).handler(t).Endpoints(), named)
 	for _, status := range httpapi.Statuses() {
-		assert.Contains(t, string(document), fmt.Sprintf(`"%d": {$ref:`, status))
+		assert.Contains(t, string(document), fmt.Sprintf(`"%d": *`, status))
 	}
 	clear(document)
 	assert.NotEqual(t, document, httpapi.OpenAPI(), "a caller's copy is the caller's")

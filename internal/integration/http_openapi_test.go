@@ -29,6 +29,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 )
@@ -80,6 +81,7 @@ func versionExchanges() []exchange {
 	var all []exchange
 	failing := func(h *host) {
 		h.misc.Versions = &hooked{hook: failsWith(errors.New("no disk"))}
+		h.misc.Square = squares{err: errors.New("no disk")}
 	}
 	version := func(status int, version string, wrong bool) exchange {
 		return exchange{name: "version " + version, path: "/misc/latest_update?version=" + url.QueryEscape(version), status: status, wrong: wrong}
@@ -103,7 +105,8 @@ func versionExchanges() []exchange {
 		version(400, "1.0.0-"+strings.Repeat("x", 251), true),
 		version(400, "9007199254740992.0.0", false), // a pattern cannot count
 		{name: "of macOS", path: "/misc/latest_update?version=1.0.0&platform=darwin", status: 200},
-		{name: "a malformed query", path: "/misc/latest_update?version=1.0.0&x=%zz", status: 400},    // a schema sees no query
+		{name: "all parameters", path: "/misc/latest_update?version=1.0.0&platform=win32&arch=arm64&os_version=10.0.1&channel=beta&id=x", status: 200},
+		{name: "a malformed parameter", path: "/misc/latest_update?version=1.0.0&platform=%zz", status: 200},
 		{name: "two versions", path: "/misc/latest_update?version=1.0.0&version=1.0.1", status: 400}, // a schema sees each
 		{name: "no version", path: "/misc/latest_update", status: 400, wrong: true},
 		{name: "no release", path: "/misc/latest_update?version=1.0.0", status: 204, arrange: func(h *host) {
@@ -120,16 +123,25 @@ func versionExchanges() []exchange {
 			exchange{name: "other than held", path: path, status: 200, change: header("If-None-Match", `"0"`)},
 			exchange{name: "held", path: path, status: 304, change: header("If-None-Match", "*")},
 			exchange{name: "with more", path: path, status: 200, open: true, arrange: func(h *host) {
-				clients, err := misc.ParseClientVersions([]byte(strings.Replace(clientsJSON, `{"iOS":{`, `{"x":1,"iOS":{"sha256":"00",`, 1)))
+				clients, err := catalog.ParseClientVersions([]byte(strings.Replace(clientsJSON, `{"iOS":{`, `{"x":1,"iOS":{"sha256":"00",`, 1)))
 				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
 			}},
 			exchange{name: "Android with a build", path: path, status: 200, arrange: func(h *host) {
-				clients, err := misc.ParseClientVersions([]byte(strings.Replace(clientsJSON, `"Android":{`, `"Android":{"build":"201607181821",`, 1)))
+				clients, err := catalog.ParseClientVersions([]byte(strings.Replace(clientsJSON, `"Android":{`, `"Android":{"build":"201607181821",`, 1)))
 				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
 			}},
 			exchange{name: "a failing source", path: path, status: 500, arrange: failing},
 		)
 	}
+	const square = "/misc/demo_square"
+	list = append(list,
+		exchange{name: "a list", path: square, status: 200},
+		exchange{name: "with more", path: square, status: 200, open: true, arrange: lists(`[{"id":"a","type":"group","x":1}]`)},
+		exchange{name: "empty", path: square, status: 200, open: true, arrange: lists(`[]`)},
+		exchange{name: "held", path: square, status: 304, change: header("If-None-Match", "*")},
+		exchange{name: "no list", path: square, status: 404, arrange: func(h *host) { h.misc.Square = squares{err: misc.ErrNoSquare} }},
+		exchange{name: "a failing source", path: square, status: 500, arrange: failing},
+	)
 	for _, e := range list {
 		for _, e.method = range []string{"GET", "HEAD"} {
 			all = append(all, e)
@@ -149,6 +161,7 @@ func postExchanges(path string) []exchange {
 		{name: "too long", body: body(path), status: 413, arrange: func(h *host) { h.http.MaxBodyBytes = 10 }},
 		{name: "longer than the default", body: body(path, "x", `"`+strings.Repeat("x", httpapi.DefaultMaxBodyBytes)+`"`), status: 413},
 		{name: "a form", body: body(path), status: 415, wrong: true, change: header("Content-Type", "application/x-www-form-urlencoded")},
+		{name: "compressed", body: body(path), status: 415, change: header("Content-Encoding", "gzip")},
 		{name: "no media type", body: body(path), status: 415, wrong: true, change: func(r *http.Request) { r.Header.Del("Content-Type") }},
 		{name: "another charset", body: body(path), status: 415, change: header("Content-Type", "application/json; charset=gbk")},
 		{name: "failing relations", body: body(path), status: 500, arrange: fails("AreFriends", errors.New("no database"))},
@@ -181,6 +194,7 @@ func postExchanges(path string) []exchange {
 	case "/misc/send_message":
 		value(403, true, "conversationType", `"private"`, `"SYSTEM"`)
 		value(400, true, "conversationType", `1`, `""`, `[]`)
+		value(400, false, "objectName", `" "`, `"a\n"`) // a schema counts characters
 		value(200, false, "objectName", `"RC:ImgTextMsg"`, `"`+strings.Repeat("型", 32)+`"`, `"`+strings.Repeat("🙂", 32)+`"`)
 		value(400, true, "objectName", `""`, `7`, `[]`, `"`+strings.Repeat("x", 33)+`"`)
 		value(200, false, "content", `{"title":"x"}`, `{}`, `" "`, `"{\"content\":\"hi\"}"`)
@@ -259,8 +273,20 @@ func fails(part string, err error) func(*host) {
 
 func releases(file string) func(*host) {
 	return func(h *host) {
-		h.misc.Versions = must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(file))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
+		h.misc.Versions = must(misc.NewStaticVersions(must(catalog.ParseRelease([]byte(file))), must(catalog.ParseClientVersions([]byte(clientsJSON)))))
 	}
+}
+
+// squares is a SquareSource with one answer.
+type squares struct {
+	square *misc.Square
+	err    error
+}
+
+func (s squares) Square(context.Context) (*misc.Square, error) { return s.square, s.err }
+
+func lists(file string) func(*host) {
+	return func(h *host) { h.misc.Square = squares{square: must(catalog.ParseSquare([]byte(file), nil))} }
 }
 
 func must[T any](v T, err error) T {
@@ -372,6 +398,9 @@ func (c *contract) each(f func(method, path, status string, response map[string]
 func (c *contract) properties(schema any, under string) []string {
 	s := c.at(schema)
 	var all []string
+	if s["type"] == "array" {
+		return c.properties(s["items"], under)
+	}
 	for _, list := range []string{"allOf", "oneOf"} {
 		parts, _ := s[list].([]any)
 		for _, part := range parts {
@@ -388,6 +417,10 @@ func (c *contract) properties(schema any, under string) []string {
 // members returns the paths of all the members in a JSON value.
 func members(value any, under string) []string {
 	var all []string
+	list, _ := value.([]any)
+	for _, item := range list {
+		all = append(all, members(item, under)...)
+	}
 	object, _ := value.(map[string]any)
 	for name, member := range object {
 		all = append(all, under+"."+name)
@@ -465,7 +498,7 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 					produced["headers"].add(key + " " + name)
 				}
 			}
-			if len(answer) == 0 {
+			if len(answer) == 0 || e.method == "HEAD" {
 				return
 			}
 			var value any
@@ -498,7 +531,7 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 	for what := range documented {
 		assert.Equal(t, documented[what].sorted(), produced[what].sorted(), what)
 	}
-	require.Len(t, c.at(c.root, "paths"), 7)
+	require.Len(t, c.at(c.root, "paths"), 8)
 }
 
 // Two answers belong to no operation, since they are for what is not listed.
@@ -577,6 +610,7 @@ var apiDocument = map[string]string{
 	"GET /misc/latest_update 200":       releaseJSON,
 	"GET /misc/client_version 200":      clientsJSON,
 	"GET /misc/mobile_version 200":      `{"code":200,"result":` + clientsJSON + `}`,
+	"GET /misc/demo_square 200":         `{"code":200,"result":[{"id":"2iwWTQPgC","type":"group"},{"id":"kFpN4KiZn","type":"chatroom","name":"聊天室 I"}]}`,
 	"POST /misc/send_message":           `{"conversationType":"PRIVATE","targetId":"DS9ahdanm","objectName":"RC:TxtMsg","content":"你好,Martin","pushContent":"push 内容"}`,
 	"POST /misc/send_message 200":       `{"code":"200"}`,
 	"POST /misc/set_screen_capture 200": `{"code":200}`,
