@@ -19,7 +19,7 @@ func TestTheWalkComesOutAsExpected(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, walk(t.Context(), &out, steps), out.String())
 	assert.NotContains(t, out.String(), "!!")
-	for _, endpoint := range []string{"latest_update", "client_version", "mobile_version", "send_message", "set_screen_capture", "get_screen_capture", "send_sc_msg"} {
+	for _, endpoint := range []string{"latest_update", "client_version", "mobile_version", "demo_square", "send_message", "set_screen_capture", "get_screen_capture", "send_sc_msg"} {
 		assert.Contains(t, out.String(), " /misc/"+endpoint)
 	}
 	assert.Contains(t, out.String(), `cloud: ST:ConNtf {"operatorUserId":"z2mlAvb0c","operation":"sendScreenNtf"} to user kFpN4KiZn`)
@@ -31,7 +31,7 @@ func TestTheWalkFailsOnAnAnswerThatIsNotExpected(t *testing.T) {
 		"answer":   func(s *step) { s.answer += " " },
 		"delivery": func(s *step) { s.delivered = "" },
 	} {
-		changed := append([]step(nil), steps[5])
+		changed := append([]step(nil), steps[6])
 		change(&changed[0])
 		var out bytes.Buffer
 		assert.ErrorContains(t, walk(t.Context(), &out, changed), "1 of 1 steps went wrong", name)
