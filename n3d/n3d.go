@@ -1,9 +1,9 @@
 // Package n3d encodes database ids as SealTalk's public ids, and back.
 //
-// SealTalk shows no database id. Each user and group id on the wire is the N3D
-// encoding of a number from 1 to 4294967295, under a key that a deployment
-// chooses once. It hides numbers from view; it does not protect them: whoever
-// collects enough ids can find the key.
+// SealTalk never shows a database id. Each user and group id on the wire is the
+// N3D encoding of a number from 1 to 4294967295, under a key that a deployment
+// chooses once. The encoding hides numbers from view but does not protect them:
+// anyone who collects enough ids can find the key.
 package n3d
 
 import (
@@ -19,24 +19,27 @@ const (
 	alphabet = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	base     = uint64(len(alphabet))
 
-	// A keyCode is at most 2^53, which nine symbols hold.
+	// A keyCode is at most 2^53, and so a public id at most nine symbols.
 	maxKeyCode = 1 << 53
 	maxLen     = 9
 )
-
-// errDecode is made once, so that a wrong id costs no allocation.
-var errDecode = fmt.Errorf("n3d: %w", misc.ErrInvalidID)
 
 // A Codec translates ids under one key. Make one with [New].
 type Codec struct {
 	keyCode uint64
 	symbols [base][base]byte // the symbol at a place, for each permutation
-	places  [base][128]uint8 // the place of a symbol, base for a byte that is none
+	places  [base][128]uint8 // the place of a symbol, base for any other byte
 }
 
 // New returns a Codec for key, the same string that the deployment's other
-// servers use: five ASCII characters or more. An error says what is wrong with
-// the key, and never shows it.
+// servers use. A key is at least five ASCII characters long. Up to 112
+// characters always fit; a longer key fits if the number that SealTalk's
+// servers make of it is at most 2^53, beyond which they disagree.
+//
+// With a few keys in a hundred, "mykey123" among them, the encoding of some ids
+// or of all would decode to another number, on SealTalk's own servers as well.
+// New refuses these keys. An error says what is wrong with the key and never
+// shows it.
 func New(key string) (*Codec, error) {
 	var keyCode uint64
 	for i := range len(key) {
@@ -50,6 +53,13 @@ func New(key string) (*Codec, error) {
 	}
 	if keyCode < math.MaxUint32 {
 		return nil, errors.New("n3d: key: too short, use at least five characters")
+	}
+	// Encode's loop ends one digit early for a number that begins with the
+	// digits 1 and 0.
+	for power := uint64(1); power*base < keyCode; power *= base {
+		if keyCode-math.MaxUint32 < power*base+power {
+			return nil, errors.New("n3d: key: cannot encode every id, choose another one")
+		}
 	}
 	c := &Codec{keyCode: keyCode}
 	m := []byte(alphabet)
@@ -72,18 +82,16 @@ func New(key string) (*Codec, error) {
 	return c, nil
 }
 
-// Encode returns the public id of id. It is
-// misc.ErrInvalidID for 0, and under a rare key for those numbers whose encoding would name another one.
+// Encode returns the public id of id. The only error is misc.ErrInvalidID, for 0.
 func (c *Codec) Encode(id uint32) (string, error) {
+	if id == 0 {
+		return "", fmt.Errorf("n3d: 0 has no public id: %w", misc.ErrInvalidID)
+	}
 	var buf [maxLen]byte
-	public, err := c.appendID(buf[:0], id)
-	return string(public), err
+	return string(c.appendID(buf[:0], id)), nil
 }
 
-func (c *Codec) appendID(b []byte, id uint32) ([]byte, error) {
-	if id == 0 {
-		return nil, fmt.Errorf("n3d: 0 has no public id: %w", misc.ErrInvalidID)
-	}
+func (c *Codec) appendID(b []byte, id uint32) []byte {
 	n := c.keyCode - uint64(id)
 	d := n % base
 	b = append(b, c.symbols[0][d])
@@ -95,23 +103,20 @@ func (c *Codec) appendID(b []byte, id uint32) ([]byte, error) {
 		s = (s + d) % base
 		b = append(b, symbols[s])
 	}
-	if n == base {
-		// The loop ends one digit early here, as it does on every server.
-		return nil, fmt.Errorf("n3d: the encoding of %d would name another id: %w", id, misc.ErrInvalidID)
-	}
-	return b, nil
+	return b
 }
 
 // Decode returns the id whose public id is public. Anything that Encode does
-// not produce is misc.ErrInvalidID, so that each id has one public id and no other.
+// not produce is a [misc.IDError], so that each id has only one public id.
 func (c *Codec) Decode(public string) (uint32, error) {
-	if id, ok := c.decode(public); ok {
-		return id, nil
+	id, ok := c.decode(public)
+	if !ok {
+		return 0, fmt.Errorf("n3d: %w", &misc.IDError{ID: public})
 	}
-	return 0, errDecode
+	return id, nil
 }
 
-func (c *Codec) decode(public string) (uint32, bool) {
+func (c *Codec) decode(public string) (id uint32, ok bool) {
 	if public == "" || len(public) > maxLen || strings.ContainsFunc(public, func(r rune) bool { return r > 127 }) {
 		return 0, false
 	}
@@ -129,10 +134,10 @@ func (c *Codec) decode(public string) (uint32, bool) {
 		t = j
 		power *= base
 	}
-	if c.keyCode-n > math.MaxUint32 { // also where n is the larger one, and the difference wraps around
+	number := c.keyCode - n // wraps around if n is larger, as does number-1 for 0
+	if number-1 >= math.MaxUint32 {
 		return 0, false
 	}
 	var buf [maxLen]byte
-	again, err := c.appendID(buf[:0], uint32(c.keyCode-n))
-	return uint32(c.keyCode - n), err == nil && string(again) == public
+	return uint32(number), string(c.appendID(buf[:0], uint32(number))) == public
 }

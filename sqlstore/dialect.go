@@ -3,192 +3,163 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
-// dialect is what the databases do differently.
+// The statements that make the tables.
+var (
+	//go:embed mysql.sql
+	mysqlSchema string
+	//go:embed postgres.sql
+	postgresSchema string
+	//go:embed sqlite.sql
+	sqliteSchema string
+)
+
+// A dialect is how the package talks to one kind of database.
 type dialect struct {
-	// columns lists each column of the three tables: table, column, and
-	// whether a unique key is on it alone. The upsert needs one on operateId:
-	// MySQL would insert a row each time, PostgreSQL fail when it runs. SQLite
-	// does not prepare it then, so there the answer is always yes.
-	columns string
-
-	capture, setCapture, friends, member string
-
-	notDeleted string // goes after member where group_members has isDeleted
-	third      string // the placeholder of a statement's third argument
-
-	schema []string // in the order of tables
-	time   func(time.Time) any
-}
-
-// tables are the three tables and the columns of them that the statements use.
-var tables = []struct {
-	name    string
-	columns []string
-}{
-	{"screen_statuses", []string{"operateId", "conversationType", "status", "createdAt", "updatedAt"}},
-	{"friendships", []string{"userId", "friendId", "status"}},
-	{"group_members", []string{"groupId", "memberId"}},
+	schema string
+	// catalogue lists the columns of the tables that exist: table, column,
+	// whether the upsert can rely on it (for operateId), the user's rights.
+	catalogue               string
+	fold                    func(column string) string // gives names that the database takes for one the same form
+	capture, setCapture     string
+	friends, friendsCapture string // the relation alone, or with the setting as second column
+	member, memberCapture   string // where group_members has no isDeleted
+	current, currentCapture string // where it has
+	time                    func(time.Time) any
+	oneWriter               bool // the database waits for another writer by sleeping
 }
 
 func dialectOf(d Dialect) (dialect, error) {
-	switch d {
-	case MySQL:
-		return mysql(), nil
-	case PostgreSQL:
-		return postgresql(), nil
-	case SQLite:
-		return sqlite(), nil
+	dialect, ok := dialects[d]
+	if !ok {
+		return dialect, fmt.Errorf("sqlstore: dialect %q is unknown: use %s, %s or %s", d, MySQL, PostgreSQL, SQLite)
 	}
-	return dialect{}, fmt.Errorf("sqlstore: dialect %q is unknown: use %s, %s or %s", d, MySQL, PostgreSQL, SQLite)
+	return dialect, nil
 }
 
-func mysql() dialect {
-	return dialect{
-		columns: `SELECT table_name, column_name, column_key IN ('PRI', 'UNI') FROM information_schema.columns
-			WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members')`,
-		capture: `SELECT status FROM screen_statuses WHERE operateId = ?`,
-		setCapture: `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
-			VALUES (?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
-		friends:    `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`,
-		member:     `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`,
-		notDeleted: ` AND isDeleted = 0`,
-		third:      `?`,
-		schema: []string{
-			`CREATE TABLE IF NOT EXISTS screen_statuses (
-	id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-	operateId char(40) NOT NULL UNIQUE,
-	conversationType int unsigned NOT NULL,
-	status int unsigned NOT NULL,
-	createdAt datetime NOT NULL,
-	updatedAt datetime NOT NULL
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-			`CREATE TABLE IF NOT EXISTS friendships (
-	id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-	userId int unsigned NOT NULL,
-	friendId int unsigned NOT NULL,
-	status int unsigned NOT NULL,
-	createdAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	updatedAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE (userId, friendId)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-			`CREATE TABLE IF NOT EXISTS group_members (
-	id int unsigned NOT NULL AUTO_INCREMENT PRIMARY KEY,
-	groupId int unsigned NOT NULL,
-	memberId int unsigned NOT NULL,
-	role int unsigned NOT NULL DEFAULT 1,
-	createdAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	updatedAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE (groupId, memberId)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-		},
-		// Text, since drivers convert a time to the zone of the connection.
-		time: func(t time.Time) any { return t.In(time.FixedZone("", 8*60*60)).Format(time.DateTime) },
-	}
+var dialects = map[Dialect]dialect{MySQL: {
+	schema: mysqlSchema,
+	// ON DUPLICATE KEY UPDATE acts on every unique key. One that has neither
+	// the whole of operateId nor a column that is not written, such as an
+	// automatic id, would let conversations change each other's setting. The
+	// server checks the user's rights itself when it prepares.
+	catalogue: `SELECT table_name, column_name, COALESCE((
+			SELECT MAX(k.whole = 1 AND k.parts = 1) AND MIN(k.whole = 1 OR k.others > 0) FROM (
+				SELECT COUNT(*) AS parts, SUM(column_name = 'operateId' AND sub_part IS NULL) AS whole,
+					SUM(column_name NOT IN ('operateId', 'conversationType', 'status', 'createdAt', 'updatedAt')) AS others
+				FROM information_schema.statistics
+				WHERE table_schema = DATABASE() AND table_name = 'screen_statuses' AND non_unique = 0 GROUP BY index_name) k
+		), 0), 'SELECT, INSERT, UPDATE'
+		FROM information_schema.columns
+		WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members')`,
+	fold:    strings.ToLower,
+	capture: `SELECT status FROM screen_statuses WHERE operateId = ?`,
+	setCapture: `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
+		VALUES (?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
+	friends:        `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`,
+	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	member:         `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`,
+	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	current:        `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0`,
+	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	// Text, since drivers convert a time to the zone of the connection.
+	time: func(t time.Time) any { return t.In(time.FixedZone("", 8*60*60)).Format(time.DateTime) },
+}, PostgreSQL: {
+	schema: postgresSchema,
+	// to_regclass finds a table as the statements do, along search_path.
+	catalogue: `SELECT c.relname, a.attname,
+		COALESCE((SELECT bool_and(i.indimmediate) FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+			AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), false),
+		concat_ws(', ', CASE WHEN has_column_privilege(c.oid, a.attnum, 'SELECT') THEN 'SELECT' END,
+			CASE WHEN has_column_privilege(c.oid, a.attnum, 'INSERT') THEN 'INSERT' END,
+			CASE WHEN has_column_privilege(c.oid, a.attnum, 'UPDATE') THEN 'UPDATE' END)
+		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'))
+		AND a.attnum > 0 AND NOT a.attisdropped`,
+	fold: func(column string) string { return column },
+	// Numbers are compared and read as bigint: the columns of a host may be
+	// narrower than an id, and change their type while statements are prepared.
+	capture: `SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $1`,
+	setCapture: `INSERT INTO screen_statuses ("operateId", "conversationType", "status", "createdAt", "updatedAt")
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("operateId") DO UPDATE SET "status" = $6, "updatedAt" = $7`,
+	friends:        `SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20`,
+	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
+	member:         `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint`,
+	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
+	// isDeleted is a number or a boolean.
+	current:        `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint AND "isDeleted"::integer = 0`,
+	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint AND "isDeleted"::integer = 0), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
+	time:           func(t time.Time) any { return t.UTC() },
+}, SQLite: {
+	schema: sqliteSchema,
+	// SQLite does not prepare the upsert without the unique key.
+	catalogue: `SELECT lower(m.name), c.name, m.type = 'table', 'SELECT, INSERT, UPDATE'
+		FROM sqlite_master m, pragma_table_info(m.name) c
+		WHERE m.type IN ('table', 'view') AND lower(m.name) IN ('screen_statuses', 'friendships', 'group_members')`,
+	fold:    strings.ToLower,
+	capture: `SELECT status FROM screen_statuses WHERE operateId = ?`,
+	setCapture: `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
+		VALUES (?, ?, ?, ?, ?) ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`,
+	friends:        `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`,
+	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	member:         `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`,
+	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	current:        `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0`,
+	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+	time:           func(t time.Time) any { return t.UTC().Format(time.DateTime) },
+	oneWriter:      true,
+}}
+
+// tables are the three tables, with the columns that the statements use and
+// the rights that they need to each.
+var tables = []struct {
+	name    string
+	columns []column
+}{
+	{"screen_statuses", []column{
+		{"operateId", "SELECT, INSERT"}, {"conversationType", "INSERT"}, {"status", "SELECT, INSERT, UPDATE"},
+		{"createdAt", "INSERT"}, {"updatedAt", "INSERT, UPDATE"},
+	}},
+	{"friendships", []column{{"userId", "SELECT"}, {"friendId", "SELECT"}, {"status", "SELECT"}}},
+	{"group_members", []column{{"groupId", "SELECT"}, {"memberId", "SELECT"}, {"isDeleted", "SELECT"}}},
 }
 
-func postgresql() dialect {
-	return dialect{
-		// to_regclass finds a table as the statements do, along search_path.
-		columns: `SELECT c.relname, a.attname, EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique
-				AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum)
-			FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-			WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'))
-			AND a.attnum > 0 AND NOT a.attisdropped`,
-		capture: `SELECT "status" FROM screen_statuses WHERE "operateId" = $1`,
-		setCapture: `INSERT INTO screen_statuses ("operateId", "conversationType", "status", "createdAt", "updatedAt")
-			VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("operateId") DO UPDATE SET "status" = $6, "updatedAt" = $7`,
-		friends:    `SELECT COUNT(*) FROM friendships WHERE "userId" = $1 AND "friendId" = $2 AND "status" = 20`,
-		member:     `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1 AND "memberId" = $2`,
-		notDeleted: ` AND "isDeleted"::integer = 0`, // a number or a boolean
-		third:      `$3`,
-		schema: []string{
-			`CREATE TABLE IF NOT EXISTS screen_statuses (
-	"id" bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-	"operateId" varchar(40) NOT NULL UNIQUE,
-	"conversationType" integer NOT NULL,
-	"status" integer NOT NULL,
-	"createdAt" timestamptz NOT NULL,
-	"updatedAt" timestamptz NOT NULL
-)`,
-			`CREATE TABLE IF NOT EXISTS friendships (
-	"id" bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-	"userId" bigint NOT NULL,
-	"friendId" bigint NOT NULL,
-	"status" integer NOT NULL,
-	"createdAt" timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	"updatedAt" timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE ("userId", "friendId")
-)`,
-			`CREATE TABLE IF NOT EXISTS group_members (
-	"id" bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
-	"groupId" bigint NOT NULL,
-	"memberId" bigint NOT NULL,
-	"role" integer NOT NULL DEFAULT 1,
-	"createdAt" timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	"updatedAt" timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE ("groupId", "memberId")
-)`,
-		},
-		time: func(t time.Time) any { return t.UTC() },
-	}
-}
-
-func sqlite() dialect {
-	d := mysql()
-	d.columns = `SELECT m.name, c.name, true FROM sqlite_master m, pragma_table_info(m.name) c
-		WHERE m.name IN ('screen_statuses', 'friendships', 'group_members')`
-	d.setCapture = `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
-		VALUES (?, ?, ?, ?, ?) ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`
-	d.schema = []string{
-		`CREATE TABLE IF NOT EXISTS screen_statuses (
-	id INTEGER PRIMARY KEY,
-	operateId TEXT NOT NULL UNIQUE,
-	conversationType INTEGER NOT NULL,
-	status INTEGER NOT NULL,
-	createdAt TEXT NOT NULL,
-	updatedAt TEXT NOT NULL
-)`,
-		`CREATE TABLE IF NOT EXISTS friendships (
-	id INTEGER PRIMARY KEY,
-	userId INTEGER NOT NULL,
-	friendId INTEGER NOT NULL,
-	status INTEGER NOT NULL,
-	createdAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	updatedAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE (userId, friendId)
-)`,
-		`CREATE TABLE IF NOT EXISTS group_members (
-	id INTEGER PRIMARY KEY,
-	groupId INTEGER NOT NULL,
-	memberId INTEGER NOT NULL,
-	role INTEGER NOT NULL DEFAULT 1,
-	createdAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	updatedAt TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	UNIQUE (groupId, memberId)
-)`,
-	}
-	d.time = func(t time.Time) any { return t.UTC().Format(time.DateTime) }
-	return d
-}
+type column struct{ name, rights string }
 
 // Schema returns the statements that make the tables of a fresh database, as
 // [Migrate] runs them. They hold what this package needs and little more; a
-// host adds what else it knows of friends and members. Leaving a group deletes
-// the row.
+// host adds what else it knows of friends and members. The row of a user who
+// leaves a group must be deleted.
 func Schema(d Dialect) ([]string, error) {
 	dialect, err := dialectOf(d)
-	return dialect.schema, err
+	if err != nil {
+		return nil, err
+	}
+	var statements []string
+	for _, table := range tables {
+		statements = append(statements, dialect.create(table.name))
+	}
+	return statements, nil
 }
 
-// Migrate makes those of the tables that the database does not have. A table
-// that exists is left as it is, whatever it looks like: [New] says what it
-// lacks. Several instances may run it at once, and again at each start; with
-// nothing to make it only needs the right to see the tables.
+// create returns the statement that makes a table.
+func (d dialect) create(table string) string {
+	const create = "CREATE TABLE IF NOT EXISTS "
+	_, statement, _ := strings.Cut(d.schema, create+table+" ")
+	statement, _, _ = strings.Cut(statement, ";")
+	return create + table + " " + statement
+}
+
+// Migrate makes the tables that the database does not have. It leaves a table
+// or view that exists as it is, whatever it looks like: [New] says what it
+// lacks. Several instances may run Migrate at once, and again at each start.
+// If no table is missing, it needs only the right to see them.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	dialect, err := dialectOf(d)
 	if err != nil {
@@ -198,11 +169,11 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	if err != nil {
 		return err
 	}
-	for i, table := range tables {
+	for _, table := range tables {
 		if found[table.name] != nil {
 			continue
 		}
-		if _, err := db.ExecContext(ctx, dialect.schema[i]); err != nil {
+		if _, err := db.ExecContext(ctx, dialect.create(table.name)); err != nil {
 			// PostgreSQL fails, IF NOT EXISTS or not, when another instance
 			// makes the table at the same moment.
 			again, findErr := dialect.find(ctx, db)
@@ -214,36 +185,38 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	return nil
 }
 
-// found holds the columns of the tables that are there, and whether each is
-// unique.
-type found map[string]map[string]bool
+// found holds the columns of the tables that exist.
+type found map[string]map[string]foundColumn
+
+type foundColumn struct {
+	unique bool
+	rights string
+}
 
 func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
-	rows, err := db.QueryContext(ctx, d.columns)
-	if err != nil {
-		return nil, fmt.Errorf("sqlstore: look for the tables: %w", err)
-	}
-	defer rows.Close()
 	f := make(found)
-	for rows.Next() {
-		var table, column string
-		var unique bool
-		if err := rows.Scan(&table, &column, &unique); err != nil {
-			return nil, fmt.Errorf("sqlstore: look for the tables: %w", err)
+	rows, err := db.QueryContext(ctx, d.catalogue)
+	if err == nil {
+		defer rows.Close()
+		for err == nil && rows.Next() {
+			var table, name string
+			var c foundColumn
+			err = rows.Scan(&table, &name, &c.unique, &c.rights)
+			if f[table] == nil {
+				f[table] = make(map[string]foundColumn)
+			}
+			f[table][d.fold(name)] = c
 		}
-		if f[table] == nil {
-			f[table] = make(map[string]bool)
-		}
-		f[table][column] = unique
+		err = errors.Join(err, rows.Err())
 	}
-	if err := rows.Err(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("sqlstore: look for the tables: %w", err)
 	}
 	return f, nil
 }
 
-// check names everything that the statements need and that is not there.
-func (f found) check() error {
+// check names everything that the statements need and do not have.
+func (d dialect) check(f found) error {
 	var faults []error
 	for _, table := range tables {
 		columns, ok := f[table.name]
@@ -252,13 +225,20 @@ func (f found) check() error {
 			continue
 		}
 		for _, column := range table.columns {
-			if _, ok := columns[column]; !ok {
-				faults = append(faults, fmt.Errorf("sqlstore: table %s has no column %s", table.name, column))
+			c, ok := columns[d.fold(column.name)]
+			if !ok && column.name != "isDeleted" { // which Java's table lacks
+				faults = append(faults, fmt.Errorf("sqlstore: table %s has no column %s that this user of the database can see", table.name, column.name))
+			}
+			for right := range strings.SplitSeq(column.rights, ", ") {
+				if ok && !strings.Contains(c.rights, right) {
+					faults = append(faults, fmt.Errorf("sqlstore: table %s: this user of the database has no right to %s %s", table.name, right, column.name))
+				}
 			}
 		}
 	}
-	if unique, ok := f["screen_statuses"]["operateId"]; ok && !unique {
-		faults = append(faults, errors.New("sqlstore: table screen_statuses has no unique key on operateId alone"))
+	if c, ok := f["screen_statuses"][d.fold("operateId")]; ok && !c.unique {
+		faults = append(faults, errors.New("sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone "+
+			"(the whole column, not deferrable), and without another that two conversations can share"))
 	}
 	return errors.Join(faults...)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/sqlstore"
@@ -102,7 +103,7 @@ func serveHandler(mariaDBPort, database string) {
 	db := openMariaDB(port, database, direct)
 	db.SetMaxIdleConns(clients)
 	store := must(sqlstore.New(context.Background(), db, sqlstore.MySQL, sqlstore.Config{Codec: must(n3d.New(misctest.Key))}))
-	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), over(store, store, noCloud{})))
+	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), over(misc.Config{Relations: store, Captures: store, Related: store, Messenger: noCloud{}})))
 }
 
 // A program is a server in a process of its own.

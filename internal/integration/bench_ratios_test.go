@@ -524,72 +524,41 @@ func (l *load) rate() float64 {
 	})
 }
 
-// memoryStore shows how a MemoryStore grows. The questions of a chat server are
-// about the conversations that are active, here 1000 anywhere in the store;
-// questions about any at all show the caches of the machine as well, and what
-// that is to a request.
+// memoryStore shows how a MemoryStore grows: what a conversation takes, what any
+// conversation at random costs a request, and what a second core adds.
 func (t table) memoryStore() {
-	const active, any = 1000, 1 << 16
-	var getActive, setActive, getAny, setAny, requestGet, requestSet []func() float64
+	var get, set []func() float64
 	var names []string
 	var last *misc.MemoryStore
-	var lastAsked []misc.Conversation
-	for n := active; n <= 1_000_000; n *= 10 {
+	var asked []misc.Conversation
+	for n := 1000; n <= 1_000_000; n *= 10 {
 		s, bytes := newMemoryStore(t.b, n)
 		t.row(fmt.Sprintf("MemoryStore of %d, memory for each conversation", n), "", fmt.Sprintf("%.0f B", bytes), "", "≤ 200 B")
 		random := rand.New(rand.NewPCG(1, uint64(n)))
-		asked := func(of []int) []misc.Conversation {
-			var all []misc.Conversation
-			for _, i := range of {
-				all = append(all, chat(i)) // strings of its own, as a request has them
-			}
-			return all
+		asked = make([]misc.Conversation, 1<<16)
+		for i := range asked {
+			asked[i] = chat(random.IntN(n)) // strings of its own, as a request has them
 		}
-		places := make([]int, any)
-		for i := range places {
-			places[i] = random.IntN(n)
-		}
-		few, many := asked(random.Perm(n)[:active]), asked(places)
-		getActive = append(getActive, func() float64 { return perGet(t.b, s, few) })
-		setActive = append(setActive, func() float64 { return perSet(t.b, s, few) })
-		getAny = append(getAny, func() float64 { return perGet(t.b, s, many) })
-		setAny = append(setAny, func() float64 { return perSet(t.b, s, many) })
-		requests := requests{over(everybody{}, s, noCloud{}), many}
-		requestGet = append(requestGet, func() float64 { return requests.per(t.b, "get_screen_capture", "") })
-		requestSet = append(requestSet, func() float64 {
+		requests := requests{over(misc.Config{Relations: everybody{}, Captures: s, Messenger: noCloud{}}), asked}
+		get = append(get, func() float64 { return requests.per(t.b, "get_screen_capture", "") })
+		set = append(set, func() float64 {
 			return requests.per(t.b, "set_screen_capture", `,"noticeStatus":0`, `,"noticeStatus":1`)
 		})
-		names = append(names, strconv.Itoa(n))
-		last, lastAsked = s, few
+		names, last = append(names, strconv.Itoa(n)), s
 	}
-	for _, c := range []struct {
-		name, wanted string
-		sides        []func() float64
-	}{
-		{"get of 1000 active in %s", "≤ 1.5", getActive},
-		{"set of 1000 active in %s", "≤ 1.5", setActive},
-		{"get of any in %s", "for information", getAny},
-		{"set of any in %s", "for information", setAny},
-		{"get_screen_capture of any in %s, in process", "≤ 1.5", requestGet},
-		{"set_screen_capture of any in %s, in process", "≤ 1.5", requestSet},
-	} {
-		m := measure(c.sides...)
+	for name, sides := range map[string][]func() float64{"get_screen_capture": get, "set_screen_capture": set} {
+		m := measure(sides...)
 		for i := 1; i < len(m.of); i++ {
-			t.row("MemoryStore, "+fmt.Sprintf(c.name, names[i])+", to "+names[0], nanoseconds(m.of[0]), nanoseconds(m.of[i]),
-				fmt.Sprintf("%.2f", m.ratio(i)), c.wanted)
+			t.row("MemoryStore, "+name+" of any in "+names[i]+", in process, to "+names[0], nanoseconds(m.of[0]), nanoseconds(m.of[i]),
+				fmt.Sprintf("%.2f", m.ratio(i)), "≤ 1.5")
 		}
 	}
-	parallel := func(s misc.ScreenCaptureStore, goroutines int) func() float64 {
+	parallel := func(goroutines int) func() float64 {
 		return func() float64 {
-			return active * together(t.b, goroutines, func(int) error { return getAll(s, lastAsked) })
+			return float64(len(asked)) * together(t.b, goroutines, func(int) error { return getAll(last, asked) })
 		}
 	}
-	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", parallel(last, 1), parallel(last, 2))
-	locked := &lockedMap{on: make(map[misc.Conversation]misc.NoticeStatus)}
-	for _, c := range lastAsked {
-		locked.on[c] = misc.NoticeOn
-	}
-	t.rates("one map with a sync.RWMutex, gets on two goroutines, to one", "for information", parallel(locked, 1), parallel(locked, 2))
+	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", parallel(1), parallel(2))
 }
 
 // requests come to a handler over a store, and ask about one conversation
@@ -627,20 +596,6 @@ type everybody struct{}
 func (everybody) AreFriends(context.Context, string, string) (bool, error)    { return true, nil }
 func (everybody) IsGroupMember(context.Context, string, string) (bool, error) { return true, nil }
 
-// lockedMap is what a MemoryStore would be by hand.
-type lockedMap struct {
-	misc.ScreenCaptureStore
-
-	mu sync.RWMutex
-	on map[misc.Conversation]misc.NoticeStatus
-}
-
-func (m *lockedMap) ScreenCapture(_ context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.on[c], nil
-}
-
 // newMemoryStore returns a store in which n conversations are on, and the heap
 // that it takes for each, but for the characters of the ids.
 func newMemoryStore(b *testing.B, n int) (*misc.MemoryStore, float64) {
@@ -677,23 +632,4 @@ func getAll(s misc.ScreenCaptureStore, asked []misc.Conversation) error {
 		}
 	}
 	return nil
-}
-
-// perGet returns nanoseconds.
-func perGet(b *testing.B, s *misc.MemoryStore, asked []misc.Conversation) float64 {
-	return perPass(func() { require.NoError(b, getAll(s, asked)) }) / float64(len(asked))
-}
-
-// perSet switches each off and on again.
-func perSet(b *testing.B, s *misc.MemoryStore, asked []misc.Conversation) float64 {
-	ctx := context.Background()
-	return perPass(func() {
-		for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
-			for _, c := range asked {
-				if err := s.SetScreenCapture(ctx, c, status); err != nil {
-					b.Error(err)
-				}
-			}
-		}
-	}) / float64(2*len(asked))
 }

@@ -14,7 +14,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -61,7 +63,8 @@ func readEdition(path, body string) edition {
 
 var catalogPaths = []string{"latest_update?version=0.0.1", "client_version", "mobile_version"}
 
-// A shop is a catalogue that looks at its files for every request.
+// A shop is a catalogue in fake time: each request comes a second after the one
+// before, so that it looks at the files.
 type shop struct {
 	dir     string
 	catalog *catalog.Catalog
@@ -77,12 +80,8 @@ func newShop(t *testing.T) *shop {
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	}
 	s.replace(t, 1)
-	var seconds atomic.Int64
 	var err error
-	s.catalog, err = catalog.Open(s.dir, catalog.Config{
-		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
-		Now:    func() time.Time { return time.Unix(seconds.Add(1), 0) },
-	})
+	s.catalog, err = catalog.Open(s.dir, catalog.Config{Logger: slog.New(slog.NewTextHandler(s.log, nil))})
 	require.NoError(t, err)
 	h := newHost(t)
 	h.log, h.misc.Versions = s.log, s.catalog
@@ -109,6 +108,7 @@ func (s *shop) replace(t *testing.T, e edition) {
 
 // ask returns the edition of an answer, which must be whole and 200.
 func (s *shop) ask(t assert.TestingT, path string) (edition, string) {
+	time.Sleep(time.Second)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, httptest.NewRequest("GET", "/misc/"+path, nil))
 	e := readEdition(path, w.Body.String())
@@ -153,7 +153,7 @@ func TestSurvivesAVersionFileThatIs(t *testing.T) {
 		"gone with its folder": func(t *testing.T, path, _ string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
 	}
 	for name, fault := range faults {
-		t.Run(name, func(t *testing.T) {
+		inFakeTime(t, name, func(t *testing.T) {
 			s := newShop(t)
 			for path, next := range s.files(2) {
 				if _, err := os.Stat(path); err == nil || name != "gone with its folder" {
@@ -185,67 +185,115 @@ func TestSurvivesAVersionFileThatIs(t *testing.T) {
 // halves, and with a directory in between. Each answer is of some whole edition,
 // and none of an older one than before.
 func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
-	s := newShop(t)
-	const swaps = 1000
-	var last atomic.Int64
-	tags := sync.Map{} // what an ETag stands for
-	var done sync.WaitGroup
-	for worker := range 2 {
-		done.Go(func() {
-			seen := make([]edition, len(catalogPaths))
-			for i := worker; last.Load() <= swaps && !t.Failed(); i++ {
-				runtime.Gosched()
-				which := i % len(catalogPaths)
-				e, tag := s.ask(t, catalogPaths[which])
-				assert.GreaterOrEqual(t, e, seen[which], "an older edition is back")
-				seen[which] = e
-				if tag != "" {
-					was, _ := tags.LoadOrStore(tag, fmt.Sprint(which, " ", e))
-					assert.Equal(t, was, fmt.Sprint(which, " ", e), "one ETag for two answers")
+	inFakeTime(t, "", func(t *testing.T) {
+		s := newShop(t)
+		const swaps = 1000
+		var last atomic.Int64
+		tags := sync.Map{} // what an ETag stands for
+		var done sync.WaitGroup
+		for worker := range 2 {
+			done.Go(func() {
+				seen := make([]edition, len(catalogPaths))
+				for i := worker; last.Load() <= swaps && !t.Failed(); i++ {
+					runtime.Gosched()
+					which := i % len(catalogPaths)
+					e, tag := s.ask(t, catalogPaths[which])
+					assert.GreaterOrEqual(t, e, seen[which], "an older edition is back")
+					seen[which] = e
+					if tag != "" {
+						was, _ := tags.LoadOrStore(tag, fmt.Sprint(which, " ", e))
+						assert.Equal(t, was, fmt.Sprint(which, " ", e), "one ETag for two answers")
+					}
 				}
-			}
-		})
-	}
-	for n := range swaps {
-		e := edition(n + 2)
-		switch n % 4 {
-		case 0, 1:
-			s.replace(t, e)
-		case 2:
-			for path, text := range s.files(e) {
-				f, err := os.Create(path)
-				require.NoError(t, err)
-				for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
-					_, err := f.WriteString(half)
-					require.NoError(t, err)
-					s.ask(t, catalogPaths[0])
-				}
-				require.NoError(t, f.Close())
-			}
-		case 3:
-			for path := range s.files(e) {
-				require.NoError(t, os.Remove(path))
-				require.NoError(t, os.Mkdir(path, 0o700))
-				s.ask(t, catalogPaths[1])
-				require.NoError(t, os.Remove(path))
-			}
-			s.replace(t, e)
-		}
-		for _, path := range catalogPaths {
-			until(t, "the new edition is served", func() bool {
-				got, _ := s.ask(t, path)
-				return got == e
 			})
 		}
-		last.Store(int64(n + 2))
-		if t.Failed() {
-			break
+		for n := range swaps {
+			e := edition(n + 2)
+			switch n % 4 {
+			case 0, 1:
+				s.replace(t, e)
+			case 2:
+				for path, text := range s.files(e) {
+					f, err := os.Create(path)
+					require.NoError(t, err)
+					for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
+						_, err := f.WriteString(half)
+						require.NoError(t, err)
+						s.ask(t, catalogPaths[0])
+					}
+					require.NoError(t, f.Close())
+				}
+			case 3:
+				for path := range s.files(e) {
+					require.NoError(t, os.Remove(path))
+					require.NoError(t, os.Mkdir(path, 0o700))
+					s.ask(t, catalogPaths[1])
+					require.NoError(t, os.Remove(path))
+				}
+				s.replace(t, e)
+			}
+			for _, path := range catalogPaths {
+				until(t, "the new edition is served", func() bool {
+					got, _ := s.ask(t, path)
+					return got == e
+				})
+			}
+			last.Store(int64(n + 2))
+			if t.Failed() {
+				break
+			}
 		}
-	}
-	last.Store(swaps + 1)
-	done.Wait()
-	require.NoError(t, s.catalog.Err())
-	for _, line := range s.log.take() {
-		require.NotContains(t, line, "request failed")
-	}
+		last.Store(swaps + 1)
+		done.Wait()
+		require.NoError(t, s.catalog.Err())
+		for _, line := range s.log.take() {
+			require.NotContains(t, line, "request failed")
+		}
+	})
+}
+
+// inFakeTime runs a subtest in a bubble of its own, in which time passes only
+// while everybody waits.
+func inFakeTime(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+// A file that is written in place is truncated and then written anew, and a
+// reader may be in the middle of it: one page of the last edition, and the
+// next of the new one.
+func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
+	inFakeTime(t, "", func(t *testing.T) {
+		s := newShop(t)
+		var stop atomic.Bool
+		var reader sync.WaitGroup
+		reader.Go(func() {
+			for !stop.Load() && !t.Failed() {
+				s.ask(t, catalogPaths[0])
+			}
+		})
+		for n := edition(2); n < 2000 && !t.Failed(); n++ {
+			time.Sleep(time.Second) // and then at the same time as the reader
+			for path, text := range s.files(n) {
+				require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+			}
+		}
+		stop.Store(true)
+		reader.Wait()
+	})
+}
+
+// A pipe without a writer must not freeze the request that looks.
+func TestSurvivesAPipeInThePlaceOfAVersionFile(t *testing.T) {
+	inFakeTime(t, "", func(t *testing.T) {
+		s := newShop(t)
+		for path := range s.files(1) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, syscall.Mkfifo(path, 0o600))
+		}
+		for _, path := range catalogPaths {
+			e, _ := s.ask(t, path)
+			require.EqualValues(t, 1, e)
+		}
+		require.ErrorContains(t, s.catalog.Err(), "squirrel.json: is not a regular file")
+	})
 }

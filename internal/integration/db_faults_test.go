@@ -204,7 +204,7 @@ func TestSurvivesADatabaseServerThatIsStoppedAndStartedAgain(t *testing.T) {
 			if err != nil || !friends {
 				return fmt.Errorf("friends: %v, %w", friends, err)
 			}
-			member, err := s.IsGroupMember(ctx, misctest.ID(3), misctest.ID(1))
+			member, err := s.IsGroupMember(ctx, misctest.ID(1), misctest.ID(3))
 			if err != nil || !member {
 				return fmt.Errorf("member: %v, %w", member, err)
 			}

@@ -5,6 +5,7 @@ package integration_test
 import (
 	"context"
 	"database/sql"
+	_ "embed"
 	"fmt"
 	"io"
 	"log"
@@ -51,11 +52,11 @@ func openMariaDBAs(user string, port int, database string, dial dialer) *sql.DB 
 	return sql.OpenDB(connector)
 }
 
-func openPostgres(port int, database string, dial dialer) *sql.DB {
+func openPostgres(user string, port int, database string, dial dialer) *sql.DB {
 	if database == "" {
 		database = "postgres"
 	}
-	cfg, err := pgx.ParseConfig(fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable&connect_timeout=5", port, database))
+	cfg, err := pgx.ParseConfig(fmt.Sprintf("postgres://%s@127.0.0.1:%d/%s?sslmode=disable&connect_timeout=5", user, port, database))
 	if err != nil {
 		panic(err)
 	}
@@ -75,9 +76,9 @@ func openSQLite(path string) *sql.DB {
 type kind struct {
 	name      string
 	dialect   sqlstore.Dialect
-	server    *server  // nil: SQLite
-	ddl       []string // nil: what Migrate makes
-	isDeleted bool     // group_members has the column
+	server    *server // nil: SQLite
+	ddl       string  // empty: what Migrate makes
+	isDeleted bool    // group_members has the column
 }
 
 func kinds() []kind {
@@ -112,10 +113,11 @@ type database struct {
 func newDatabase(t testing.TB, k kind) *database {
 	t.Helper()
 	d := emptyDatabase(t, k)
-	if k.ddl == nil {
+	if k.ddl == "" {
 		require.NoError(t, sqlstore.Migrate(t.Context(), d.db, k.dialect))
+		return d
 	}
-	for _, statement := range k.ddl {
+	for statement := range strings.SplitSeq(strings.TrimSuffix(k.ddl, ";\n"), ";\n") {
 		d.exec(t, statement)
 	}
 	return d
@@ -136,12 +138,19 @@ func emptyDatabase(t testing.TB, k kind) *database {
 // pool returns another *sql.DB, as another instance would have.
 func (d *database) pool(t testing.TB) *sql.DB {
 	t.Helper()
-	var db *sql.DB
 	if d.server == nil {
-		db = openSQLite(d.file)
-	} else {
-		db = d.server.open(d.server.port, d.name, direct)
+		return d.manage(t, openSQLite(d.file))
 	}
+	return d.poolAs(t, d.server.admin, direct)
+}
+
+// poolAs returns a *sql.DB of a user of the server, which dials by dial.
+func (d *database) poolAs(t testing.TB, user string, dial dialer) *sql.DB {
+	t.Helper()
+	return d.manage(t, d.server.open(user, d.server.port, d.name, dial))
+}
+
+func (d *database) manage(t testing.TB, db *sql.DB) *sql.DB {
 	db.SetMaxIdleConns(100)
 	db.SetMaxOpenConns(100)
 	t.Cleanup(func() { _ = db.Close() }) // tells of connections that a test broke
@@ -217,85 +226,10 @@ func pair(a, b uint32) misc.Conversation {
 
 func group(n uint32) misc.Conversation { return misc.GroupConversation(misctest.ID(n)) }
 
-// The tables as SealTalk's Node server has them: datetimes without a default,
-// members that left are kept, and a character set of three bytes.
-var nodeTables = []string{
-	`CREATE TABLE screen_statuses (
-		id int(10) unsigned NOT NULL AUTO_INCREMENT,
-		operateId char(40) NOT NULL,
-		conversationType int(10) unsigned NOT NULL,
-		status int(10) unsigned NOT NULL,
-		createdAt datetime NOT NULL,
-		updatedAt datetime NOT NULL,
-		PRIMARY KEY (id),
-		UNIQUE KEY screen_statuses_operate_id (operateId)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`,
-	`CREATE TABLE friendships (
-		id int(10) unsigned NOT NULL AUTO_INCREMENT,
-		userId int(10) unsigned NOT NULL,
-		friendId int(10) unsigned NOT NULL,
-		displayName varchar(32) DEFAULT '',
-		message varchar(64) DEFAULT NULL,
-		status int(10) unsigned NOT NULL,
-		timestamp bigint(20) NOT NULL DEFAULT 0,
-		createdAt datetime NOT NULL,
-		updatedAt datetime NOT NULL,
-		PRIMARY KEY (id),
-		UNIQUE KEY friendships_user_id_friend_id (userId, friendId)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`,
-	`CREATE TABLE group_members (
-		id int(10) unsigned NOT NULL AUTO_INCREMENT,
-		groupId int(10) unsigned NOT NULL,
-		memberId int(10) unsigned NOT NULL,
-		displayName varchar(32) DEFAULT '',
-		groupNick varchar(32) DEFAULT '',
-		role int(10) unsigned NOT NULL,
-		isDeleted tinyint(1) NOT NULL DEFAULT 0,
-		timestamp bigint(20) NOT NULL DEFAULT 0,
-		createdAt datetime NOT NULL,
-		updatedAt datetime NOT NULL,
-		PRIMARY KEY (id),
-		UNIQUE KEY group_members_group_id_member_id_is_deleted (groupId, memberId, isDeleted)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb3`,
-}
-
-// The tables as the Java server has them: defaults everywhere, no isDeleted,
-// and a character set of four bytes.
-var javaTables = []string{
-	`CREATE TABLE screen_statuses (
-		id int unsigned NOT NULL AUTO_INCREMENT,
-		operateId char(40) NOT NULL,
-		conversationType int unsigned NOT NULL,
-		status int unsigned NOT NULL,
-		createdAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-		updatedAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
-		PRIMARY KEY (id),
-		UNIQUE KEY uk_operate_id (operateId)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-	`CREATE TABLE friendships (
-		id int unsigned NOT NULL AUTO_INCREMENT,
-		userId int unsigned NOT NULL,
-		friendId int unsigned NOT NULL,
-		displayName varchar(32) NOT NULL DEFAULT '',
-		message varchar(64) NOT NULL DEFAULT '',
-		status int unsigned NOT NULL,
-		timestamp bigint NOT NULL DEFAULT 0,
-		createdAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-		updatedAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
-		PRIMARY KEY (id),
-		UNIQUE KEY uk_user_friend (userId, friendId)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-	`CREATE TABLE group_members (
-		id int unsigned NOT NULL AUTO_INCREMENT,
-		groupId int unsigned NOT NULL,
-		memberId int unsigned NOT NULL,
-		displayName varchar(32) NOT NULL DEFAULT '',
-		groupNick varchar(32) NOT NULL DEFAULT '',
-		role int unsigned NOT NULL,
-		timestamp bigint NOT NULL DEFAULT 0,
-		createdAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
-		updatedAt datetime NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
-		PRIMARY KEY (id),
-		UNIQUE KEY uk_group_member (groupId, memberId)
-	) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
-}
+// The tables as SealTalk's servers have them.
+var (
+	//go:embed testdata/tables/node.sql
+	nodeTables string
+	//go:embed testdata/tables/java.sql
+	javaTables string
+)

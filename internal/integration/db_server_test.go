@@ -50,7 +50,8 @@ func TestMain(m *testing.M) {
 // start it again, and none is parallel.
 type server struct {
 	programs   []string // their names; start with the server itself
-	open       func(port int, database string, dial dialer) *sql.DB
+	admin      string   // the user that may do all
+	open       func(user string, port int, database string, dial dialer) *sql.DB
 	prepare    func(s *server, program []string) [][]string
 	command    func(s *server, program []string) []string
 	gracefully syscall.Signal
@@ -70,7 +71,8 @@ type server struct {
 
 var mariaDB = server{
 	programs:   []string{"mariadbd", "mariadb-install-db"},
-	open:       openMariaDB,
+	admin:      "root",
+	open:       openMariaDBAs,
 	gracefully: syscall.SIGTERM,
 	prepare: func(s *server, program []string) [][]string {
 		return [][]string{{program[1], "--no-defaults", "--datadir=" + s.dir + "/data", "--user=" + s.user,
@@ -85,6 +87,7 @@ var mariaDB = server{
 
 var postgres = server{
 	programs:   []string{"postgres", "initdb"},
+	admin:      "postgres",
 	open:       openPostgres,
 	gracefully: syscall.SIGINT, // SIGTERM would wait for the clients to leave
 	needsUser:  true,
@@ -183,7 +186,7 @@ func (s *server) start() error {
 	}
 	s.guard, s.guardPipe = cmd, in
 
-	db := s.open(s.port, "", direct)
+	db := s.open(s.admin, s.port, "", direct)
 	defer db.Close()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if err = db.Ping(); err == nil {
@@ -237,14 +240,14 @@ func (s *server) restart(t testing.TB) {
 // newDatabase makes an empty database on the server.
 func (s *server) newDatabase(t testing.TB) string {
 	t.Helper()
-	db := s.open(s.port, "", direct)
+	db := s.open(s.admin, s.port, "", direct)
 	defer db.Close()
 	s.databases++
 	name := fmt.Sprintf("test%d", s.databases)
 	_, err := db.Exec("CREATE DATABASE " + name)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		db := s.open(s.port, "", direct)
+		db := s.open(s.admin, s.port, "", direct)
 		defer db.Close()
 		_, err := db.Exec("DROP DATABASE " + name)
 		require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
 )
@@ -32,12 +33,15 @@ var (
 )
 
 const (
+	sessionCookie = "misc_session"
+
+	squareJSON  = `[{"id":"JZlK4nOwb","type":"group","name":"team","portraitUri":"https://x.test/a.png","memberCount":2,"maxMemberCount":500}]`
 	releaseJSON = `{"version":"1.0.2","url":"http://downloads.rongcloud.cn/sealtalk/releases/mac/SealTalk_by_RongCloud_1.0.2.dmg","name":"SealTalk 1.0.2","notes":"bug fix","pub_date":"2017-05-05"}`
 	clientsJSON = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://dn-rongcloud.qbox.me/app.plist"},"Android":{"version":"1.0.5","url":"http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"}}`
 )
 
 // A host is a server in the making: its parts may be replaced before it serves.
-// The cookie session says who is logged in.
+// The cookie of the contract says who is logged in.
 type host struct {
 	misc  misc.Config
 	http  httpapi.Config
@@ -48,11 +52,13 @@ type host struct {
 
 func newHost(t testing.TB) *host {
 	t.Helper()
-	release, err := misc.ParseRelease([]byte(releaseJSON))
+	release, err := catalog.ParseRelease([]byte(releaseJSON))
 	require.NoError(t, err)
-	clients, err := misc.ParseClientVersions([]byte(clientsJSON))
+	clients, err := catalog.ParseClientVersions([]byte(clientsJSON))
 	require.NoError(t, err)
 	versions, err := misc.NewStaticVersions(release, clients)
+	require.NoError(t, err)
+	square, err := catalog.ParseSquare([]byte(squareJSON), nil)
 	require.NoError(t, err)
 	h := &host{store: misc.NewMemoryStore(), cloud: &misctest.Messenger{}, log: &journal{}}
 	h.misc = misc.Config{
@@ -63,10 +69,11 @@ func newHost(t testing.TB) *host {
 		}),
 		Captures:  h.store,
 		Messenger: h.cloud,
+		Square:    squares{square, nil},
 	}
 	h.http = httpapi.Config{
 		CurrentUser: func(r *http.Request) (string, error) {
-			cookie, err := r.Cookie("session")
+			cookie, err := r.Cookie(sessionCookie)
 			if err != nil {
 				return "", httpapi.ErrNotLoggedIn
 			}
@@ -81,7 +88,7 @@ func newHost(t testing.TB) *host {
 func newHostWith(t testing.TB, part string) *host {
 	h := newHost(t)
 	if part == "RelatedScreenCapture" {
-		h.misc.Captures = &relatedParts{h.misc.Relations, h.misc.Captures}
+		h.misc.Related = &relatedParts{h.misc.Relations, h.misc.Captures}
 	}
 	return h
 }
@@ -131,7 +138,7 @@ func asAlice(ctx context.Context, method, url, body string) *http.Request {
 	if err != nil {
 		panic(err)
 	}
-	r.AddCookie(&http.Cookie{Name: "session", Value: alice})
+	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: alice})
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -173,9 +180,8 @@ type hooked struct {
 func (h *host) hooked() *hooked {
 	parts := &hooked{h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger, nil}
 	h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger = parts, parts, parts, parts
-	if both, ok := parts.ScreenCaptureStore.(misc.RelatedStore); ok {
-		at := &hookedRelated{parts, both}
-		h.misc.Relations, h.misc.Captures = at, at
+	if h.misc.Related != nil {
+		h.misc.Related = &hookedRelated{parts, h.misc.Related}
 	}
 	currentUser := h.http.CurrentUser
 	h.http.CurrentUser = func(r *http.Request) (string, error) {
@@ -208,11 +214,11 @@ func (p *hooked) AreFriends(ctx context.Context, userID, otherID string) (bool, 
 	return p.Relations.AreFriends(ctx, userID, otherID)
 }
 
-func (p *hooked) IsGroupMember(ctx context.Context, groupID, userID string) (bool, error) {
+func (p *hooked) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
 	if err := p.hook(ctx, "IsGroupMember"); err != nil {
 		return false, err
 	}
-	return p.Relations.IsGroupMember(ctx, groupID, userID)
+	return p.Relations.IsGroupMember(ctx, userID, groupID)
 }
 
 func (p *hooked) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
@@ -325,7 +331,7 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 					require.Equal(t, `{"code":500,"message":"internal error"}`, body)
 					lines := h.log.take()
 					require.Len(t, lines, 1)
-					for _, want := range []string{"level=ERROR", fault.logged, "host_fault_test.go", "path=/misc/" + strings.Split(test.path, "?")[0]} {
+					for _, want := range []string{"level=ERROR", fault.logged, "http_faults_test.go", "path=/misc/" + strings.Split(test.path, "?")[0]} {
 						require.Contains(t, lines[0], want)
 					}
 				}

@@ -3,6 +3,7 @@
 package integration_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,46 +16,73 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/sqlstore"
 )
 
 // handler serves the relations and settings of d.
 func handler(t testing.TB, d *database, cloud misc.Messenger) *httpapi.Handler {
 	t.Helper()
 	s := d.store(t, nil)
-	return over(s, s, cloud)
+	return over(misc.Config{Relations: s, Captures: s, Related: s, Messenger: cloud})
 }
 
-// over returns a handler over these parts; the header User says who asks.
-func over(relations misc.Relations, captures misc.ScreenCaptureStore, cloud misc.Messenger) *httpapi.Handler {
-	versions := must(misc.NewStaticVersions(must(misc.ParseRelease([]byte(releaseJSON))), must(misc.ParseClientVersions([]byte(clientsJSON)))))
+// over returns a handler over the parts of cfg and some versions. The user is
+// the one in the context, or else in the header User.
+func over(cfg misc.Config) *httpapi.Handler {
+	cfg.Versions = must(misc.NewStaticVersions(must(catalog.ParseRelease([]byte(releaseJSON))), must(catalog.ParseClientVersions([]byte(clientsJSON)))))
 	return must(httpapi.New(httpapi.Config{
-		Service:     must(misc.New(misc.Config{Versions: versions, Relations: relations, Captures: captures, Messenger: cloud})),
-		CurrentUser: func(r *http.Request) (string, error) { return r.Header.Get("User"), nil },
+		Service: must(misc.New(cfg)),
+		CurrentUser: func(r *http.Request) (string, error) {
+			if id, err := httpapi.UserFromContext(r); err == nil {
+				return id, nil
+			}
+			return r.Header.Get("User"), nil
+		},
 	}))
 }
 
+// Each router has a middleware that logs user 1 in if the header Login says so.
 func TestTheHandlerAnswersInEachRouter(t *testing.T) {
+	const login = "Login"
+	as1 := func(r *http.Request) *http.Request {
+		if r.Header.Get(login) == "" {
+			return r
+		}
+		return r.WithContext(httpapi.WithUser(r.Context(), misctest.ID(1)))
+	}
+	middleware := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, as1(r)) })
+	}
 	gin.SetMode(gin.ReleaseMode)
 	mount := map[string]func(h http.Handler) http.Handler{
 		"net/http": func(h http.Handler) http.Handler {
 			mux := http.NewServeMux()
 			mux.Handle("/misc/", h)
-			return mux
+			return middleware(mux)
 		},
 		"chi": func(h http.Handler) http.Handler {
 			r := chi.NewRouter()
+			r.Use(middleware)
 			r.Handle("/misc/*", h)
 			return r
 		},
 		"gin": func(h http.Handler) http.Handler {
 			r := gin.New()
+			r.Use(func(c *gin.Context) { c.Request = as1(c.Request) })
 			r.Any("/misc/*path", gin.WrapH(h))
 			return r
 		},
 		"echo": func(h http.Handler) http.Handler {
 			e := echo.New()
+			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					c.SetRequest(as1(c.Request()))
+					return next(c)
+				}
+			})
 			e.Any("/misc/*", echo.WrapHandler(h))
 			return e
 		},
@@ -94,7 +122,7 @@ func TestTheHandlerAnswersInEachRouter(t *testing.T) {
 				req, err := http.NewRequestWithContext(t.Context(), tt.method, server.URL+tt.path, strings.NewReader(tt.body))
 				require.NoError(t, err)
 				req.Header.Set("Content-Type", "application/json")
-				req.Header.Set("User", misctest.ID(1))
+				req.Header.Set(login, "yes")
 				resp, err := server.Client().Do(req)
 				require.NoError(t, err)
 				body, err := io.ReadAll(resp.Body)
@@ -110,5 +138,23 @@ func TestTheHandlerAnswersInEachRouter(t *testing.T) {
 				require.Len(t, cloud.Delivered(), tt.delivered, tt.path)
 			}
 		})
+	}
+}
+
+// blockList overrides AreFriends of the store that it embeds.
+type blockList struct{ *sqlstore.Store }
+
+func (blockList) AreFriends(context.Context, string, string) (bool, error) { return false, nil }
+
+func TestAWrapperAroundTheStoreIsNotBypassed(t *testing.T) {
+	d := newDatabase(t, plain()[0])
+	d.addFriend(t, 1, 2, 20)
+	blocking := blockList{d.store(t, nil)}
+	for path, body := range map[string]string{"get_screen_capture": "", "set_screen_capture": `,"noticeStatus":1`, "send_sc_msg": ""} {
+		r := httptest.NewRequest("POST", "/misc/"+path, strings.NewReader(`{"conversationType":1,"targetId":"`+misctest.ID(2)+`"`+body+`}`))
+		r.Header = http.Header{"User": {misctest.ID(1)}, "Content-Type": {"application/json"}}
+		w := httptest.NewRecorder()
+		over(misc.Config{Relations: blocking, Captures: blocking, Messenger: noCloud{}}).ServeHTTP(w, r)
+		require.Equal(t, 403, w.Code, path)
 	}
 }
