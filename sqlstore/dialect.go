@@ -237,8 +237,8 @@ func (d dialect) check(f found) error {
 		}
 	}
 	if c, ok := f["screen_statuses"][d.fold("operateId")]; ok && !c.unique {
-		faults = append(faults, errors.New("sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone "+
-			"(the whole column, not deferrable), and without another that two conversations can share"))
+		faults = append(faults, errors.New("sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone, "+
+			"in full and not deferrable, and with no other unique key that two conversations could share"))
 	}
 	return errors.Join(faults...)
 }

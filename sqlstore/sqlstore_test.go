@@ -173,8 +173,8 @@ func TestNewNamesEveryFaultOfItsArgumentsAndOfTheTables(t *testing.T) {
 			"table friendships has no column status" + unseen, "table group_members has no column groupId" + unseen,
 		}},
 		{slices.Concat([][]driver.Value{{"screen_statuses", "operateId", false, "SELECT, INSERT"}}, screenStatuses[2:], friendships, groupMembers), []string{
-			"screen_statuses must be a table, not a view, with a unique key on operateId alone (the whole column, not deferrable), " +
-				"and without another that two conversations can share",
+			"screen_statuses must be a table, not a view, with a unique key on operateId alone, " +
+				"in full and not deferrable, and with no other unique key that two conversations could share",
 		}},
 		{slices.Concat(screenStatuses[:3], [][]driver.Value{{"screen_statuses", "status", false, "INSERT"}}, screenStatuses[4:], friendships,
 			groupMembers, [][]driver.Value{{"group_members", "isDeleted", false, ""}}), []string{
