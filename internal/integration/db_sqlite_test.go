@@ -3,7 +3,9 @@
 package integration_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,4 +31,36 @@ func TestASetOnASQLiteFileThatStaysLockedIsAnErrorAndMayBeRepeated(t *testing.T)
 	_, err = conn.ExecContext(t.Context(), `ROLLBACK`)
 	require.NoError(t, err)
 	require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
+}
+
+// A pool whose connections all wait for another writer would answer no read.
+func TestSetsThatWaitForAnotherWriterOnSQLiteLeaveTheOthersAConnection(t *testing.T) {
+	d := newDatabase(t, plain()[0])
+	s := d.store(t, nil)
+	d.db.SetMaxOpenConns(2)
+	conn, err := d.pool(t).Conn(t.Context())
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
+	require.NoError(t, err)
+
+	const sets = 6
+	done := make(chan error, sets)
+	for i := range uint32(sets) {
+		go func() { done <- s.SetScreenCapture(t.Context(), group(i+1), misc.NoticeOn) }()
+	}
+	until(t, "one set waits in the database", func() bool { return d.db.Stats().InUse == 1 })
+	got, err := s.ScreenCapture(t.Context(), group(1))
+	require.NoError(t, err)
+	require.Equal(t, misc.NoticeOff, got)
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, s.SetScreenCapture(short, group(100), misc.NoticeOn), context.DeadlineExceeded)
+
+	_, err = conn.ExecContext(t.Context(), `ROLLBACK`)
+	require.NoError(t, err)
+	for range sets {
+		require.NoError(t, <-done)
+	}
+	require.Equal(t, sets, d.count(t, `SELECT COUNT(*) FROM "screen_statuses" WHERE "status" = 1`))
 }
