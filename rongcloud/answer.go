@@ -13,29 +13,34 @@ import (
 
 // Limits on what an answer may hold.
 const (
-	maxAnswer     = 64 << 10       // bytes; a longer answer counts as garbage
+	maxAnswer     = 64 << 10       // bytes
 	maxMessage    = 256            // bytes kept of a message
-	maxRetryAfter = 24 * time.Hour // anything longer is no advice
+	maxRetryAfter = 24 * time.Hour // a longer wait counts as none
 )
 
-// An Error is an answer that is no success. It wraps, and so matches with
+// An Error is an answer other than success. It wraps, and so matches with
 // errors.Is: misc.ErrRateLimited for code 1008 and HTTP 429; misc.ErrTimeout
 // for code 1050 and HTTP 504, where the cloud itself ran out of time;
-// misc.ErrRefused for all else, also a redirect, garbage and an answer of over
-// 64 KiB.
+// misc.ErrRefused for everything else, such as a redirect, a page of a proxy
+// and an answer of over 64 KiB.
 type Error struct {
 	HTTPStatus int
-	Code       int    // RongCloud's; 0 if the answer held none
+	Code       int    // RongCloud's; 0 if the answer has none
 	Message    string // RongCloud's, cut after 256 bytes; may be empty
-	RequestID  string // what the request had as X-Request-ID
+	RequestID  string // the request's X-Request-ID
 
+	notJSON    bool
 	retryAfter time.Duration
 }
 
-// Error names all there is to know for asking RongCloud about the request.
+// Error holds all that RongCloud's support asks for, and says so if the answer
+// cannot be RongCloud's.
 func (e *Error) Error() string {
-	return fmt.Sprintf("rongcloud: %v: HTTP %d, code %d, message %q (request %s)",
-		e.Unwrap(), e.HTTPStatus, e.Code, e.Message, e.RequestID)
+	answer := fmt.Sprintf("code %d, message %q", e.Code, e.Message)
+	if e.notJSON {
+		answer = "the body is not valid JSON of at most 64 KiB"
+	}
+	return fmt.Sprintf("rongcloud: %v: HTTP %d, %s (request %s)", e.Unwrap(), e.HTTPStatus, answer, e.RequestID)
 }
 
 // Unwrap returns the sentinel of package misc.
@@ -50,46 +55,41 @@ func (e *Error) Unwrap() error {
 }
 
 // RetryAfter returns how long the answer asks to wait before the next message,
-// at most 24 hours; 0 if it does not say, or nothing sensible.
+// at most 24 hours; 0 if it does not say, or asks for more.
 func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 
 // readAnswer returns nil if the answer is a success, and an *Error if not. A
-// code may be a number or, as some hosts have it, a string.
-func readAnswer(resp *http.Response, body []byte, requestID, signature string, now time.Time) error {
+// code may be a number or, from some hosts, a string.
+func readAnswer(resp *http.Response, body []byte, requestID string, mask func(string) string) error {
 	var answer struct {
 		Code         json.Number `json:"code"`
 		ErrorMessage string      `json:"errorMessage"`
 	}
-	if len(body) <= maxAnswer {
-		_ = json.Unmarshal(body, &answer) // what cannot be read stays empty
+	isJSON := len(body) <= maxAnswer && json.Valid(body)
+	if isJSON {
+		_ = json.Unmarshal(body, &answer) // a field of another type stays empty
 	}
 	code, _ := strconv.Atoi(answer.Code.String())
 	if resp.StatusCode == http.StatusOK && code == 200 {
 		return nil
 	}
+	message := mask(answer.ErrorMessage)
 	return &Error{
 		HTTPStatus: resp.StatusCode,
 		Code:       code,
-		Message:    cut(strings.ReplaceAll(answer.ErrorMessage, signature, "[signature]")),
+		Message:    strings.ToValidUTF8(message[:min(len(message), maxMessage)], ""),
 		RequestID:  requestID,
-		retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), now),
+		notJSON:    !isJSON,
+		retryAfter: parseRetryAfter(resp.Header.Get("Retry-After")),
 	}
 }
 
-// cut returns at most maxMessage bytes of s, in whole characters.
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage], "")
-}
-
-func parseRetryAfter(value string, now time.Time) time.Duration {
+func parseRetryAfter(value string) time.Duration {
 	wait := time.Duration(0)
 	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
 		wait = time.Duration(seconds) * time.Second
 	} else if t, err := http.ParseTime(value); err == nil {
-		wait = t.Sub(now)
+		wait = time.Until(t)
 	}
 	if wait < 0 || wait > maxRetryAfter {
 		return 0

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode/utf8"
 
@@ -107,37 +108,69 @@ func TestStatusSurvivesABodyThatBreaksOff(t *testing.T) {
 func TestErrorTextNamesWhatRongCloudSupportAsksFor(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, reply(http.StatusUnauthorized, `{"code":1007,"errorMessage":"IP \n not allowed"}`))
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Rand: numbers([16]byte{1}, 0, 1)})
-	assert.EqualError(t, c.Send(t.Context(), hello),
-		`rongcloud: misc: the chat cloud refused the message: HTTP 401, code 1007, message "IP \n not allowed" (request 01000000000000000000000000000000)`)
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
+	err := c.Send(t.Context(), hello)
+	assert.EqualError(t, err, `rongcloud: misc: the chat cloud refused the message: HTTP 401, code 1007, message "IP \n not allowed" (request `+
+		h.headers[0].Get("X-Request-Id")+`)`)
+}
+
+func TestAPageOfAProxyIsNamedAsSuch(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`<html>Welcome</html>`, ``, `{"code":200`, `{"code":200}` + strings.Repeat(" ", 64<<10)} {
+		h := newHost(t, reply(http.StatusOK, body))
+		err := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)}).Send(t.Context(), hello)
+		assert.ErrorContains(t, err, "HTTP 200, the body is not valid JSON of at most 64 KiB", "%.20s", body)
+	}
+}
+
+// The body of such an answer is the bare connection, which has no end.
+func TestSwitchingProtocolsIsARefusalWhoseBodyIsClosedUnread(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if assert.NoError(t, err) {
+			_, err = conn.Read(make([]byte, 1)) // until the client closes it
+			assert.Error(t, err)
+			_ = conn.Close()
+		}
+	})
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Timeout: time.Minute})
+	err := c.Send(t.Context(), hello)
+	var answer *rongcloud.Error
+	require.ErrorAs(t, err, &answer)
+	assert.Equal(t, http.StatusSwitchingProtocols, answer.HTTPStatus)
+	require.ErrorIs(t, err, misc.ErrRefused)
 }
 
 func TestRetryAfterIsKnownToTheCaller(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for header, want := range map[string]time.Duration{
-		"":                              0,
-		"0":                             0,
-		"7":                             7 * time.Second,
-		"86400":                         24 * time.Hour,
-		"86401":                         0,
-		"-1":                            0,
-		"1.5":                           0,
-		"soon":                          0,
-		"99999999999999999999":          0,
-		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second,
-		"Sun, 01 Mar 2026 11:59:30 GMT": 0,
-		"Mon, 02 Mar 2026 12:00:01 GMT": 0,
-	} {
-		h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Retry-After", header)
-			reply(http.StatusTooManyRequests, `{"code":1008}`)(w, r)
-		})
-		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Now: func() time.Time { return now }})
-		var waiting interface{ RetryAfter() time.Duration }
-		require.ErrorAs(t, c.Send(t.Context(), hello), &waiting)
-		assert.Equal(t, want, waiting.RetryAfter(), header)
-	}
+	synctest.Test(t, func(t *testing.T) { // it is midnight
+		for header, want := range map[string]time.Duration{
+			"":                              0,
+			"0":                             0,
+			"7":                             7 * time.Second,
+			"86400":                         24 * time.Hour,
+			"86401":                         0,
+			"-1":                            0,
+			"1.5":                           0,
+			"soon":                          0,
+			"99999999999999999999":          0,
+			"Sat, 01 Jan 2000 00:00:30 GMT": 30 * time.Second,
+			"Fri, 31 Dec 1999 23:59:30 GMT": 0,
+			"Sun, 02 Jan 2000 00:00:01 GMT": 0,
+		} {
+			cloud := fakeCloud{"rc.example": func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", header)
+				reply(http.StatusTooManyRequests, `{"code":1008}`)(w, r)
+			}}
+			err := newClient(t, rongcloud.Config{Region: "https://rc.example", HTTPClient: cloud.client()}).Send(t.Context(), hello)
+			var waiting misc.RetryAfterError
+			require.ErrorAs(t, err, &waiting)
+			assert.Equal(t, want, waiting.RetryAfter(), header)
+		}
+	})
 }
 
 func FuzzAnswer(f *testing.F) {

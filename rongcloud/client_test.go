@@ -1,15 +1,14 @@
 package rongcloud_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,36 +92,29 @@ func TestOtherConversationTypesSendNothing(t *testing.T) {
 	assert.Zero(t, h.requests())
 }
 
-// The vector is RongCloud's own.
-func TestHeadersAndSignatureAreThoseRongCloudAsksFor(t *testing.T) {
+func TestHeadersAreThoseRongCloudAsksFor(t *testing.T) {
 	t.Parallel()
+	assert.Equal(t, "30be0bbca9c9b2e27578701e9fda2358a814c88f", rongcloud.Sign(appSecret, "14314", "1408710653000"), "RongCloud's own vector")
 	h := newHost(t, nil)
-	c := newClient(t, rongcloud.Config{
-		Region: rongcloud.Region(h.URL),
-		Now:    newClock().Now,
-		Rand:   numbers([16]byte{0: 0xab, 15: 0xcd}, 0, 14314),
-	})
-	require.NoError(t, c.Send(t.Context(), hello))
+	before := time.Now().UnixMilli()
+	require.NoError(t, newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)}).Send(t.Context(), hello))
+	header := h.headers[0]
+	millis, err := strconv.ParseInt(header.Get("Timestamp"), 10, 64)
+	require.NoError(t, err)
+	assert.True(t, before <= millis && millis <= time.Now().UnixMilli(), "%d", millis)
 	for name, want := range map[string]string{
 		"App-Key":      appKey,
-		"Nonce":        "14314",
-		"Timestamp":    "1408710653000",
-		"Signature":    "30be0bbca9c9b2e27578701e9fda2358a814c88f",
-		"X-Request-Id": "ab0000000000000000000000000000cd",
+		"Signature":    rongcloud.Sign(appSecret, header.Get("Nonce"), header.Get("Timestamp")),
 		"Content-Type": "application/x-www-form-urlencoded",
+		"User-Agent":   "sealtalk-misc-go",
 	} {
-		assert.Equal(t, []string{want}, h.headers[0][name], name)
+		assert.Equal(t, []string{want}, header[name], name)
 	}
 }
 
 func TestNonceNeverExceeds18CharactersAndIsFresh(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, nil)
-	largest := newClient(t, rongcloud.Config{
-		Region: rongcloud.Region(h.URL),
-		Rand:   bytes.NewReader(bytes.Repeat([]byte{0xff}, 32)),
-	})
-	require.NoError(t, largest.Send(t.Context(), hello))
 	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL)})
 	for range 20 {
 		require.NoError(t, c.Send(t.Context(), hello))
@@ -133,20 +125,8 @@ func TestNonceNeverExceeds18CharactersAndIsFresh(t *testing.T) {
 		assert.LessOrEqual(t, len(header.Get("X-Request-Id")), 36)
 		nonces[header.Get("Nonce")], ids[header.Get("X-Request-Id")] = true, true
 	}
-	assert.Len(t, nonces, 21)
-	assert.Len(t, ids, 21)
-}
-
-func TestRunningOutOfRandomNumbersSendsNothing(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, nil)
-	for _, n := range []int{0, 23, 24, 31} {
-		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(h.URL), Rand: bytes.NewReader(make([]byte, n))})
-		err := c.Send(t.Context(), hello)
-		require.Error(t, err, "%d bytes", n)
-		assert.True(t, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), err)
-	}
-	assert.Zero(t, h.requests())
+	assert.Len(t, nonces, 20)
+	assert.Len(t, ids, 20)
 }
 
 func TestAppsInOneProcessKeepTheirOwnKeys(t *testing.T) {
@@ -209,6 +189,54 @@ func TestConnectionsAreKept(t *testing.T) {
 			defer h.mu.Unlock()
 			assert.Equal(t, 1, h.connections)
 		})
+	}
+}
+
+// RongCloud's load balancing follows connections. None of the messages that
+// change over to a new one is lost or sent twice.
+func TestAConnectionHasFewerThan80Uses(t *testing.T) {
+	t.Parallel()
+	for _, encrypted := range []bool{false, true} {
+		var mu sync.Mutex
+		uses, targets := map[string]int{}, map[string]int{}
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			uses[r.RemoteAddr]++
+			targets[r.PostFormValue("toUserId")]++
+			reply(http.StatusOK, `{"code":200}`)(w, r)
+		}))
+		s.Start()
+		if encrypted {
+			s.Close()
+			s = httptest.NewTLSServer(s.Config.Handler)
+		}
+		t.Cleanup(s.Close)
+		transport := rongcloud.NewTransport(time.Minute)
+		if encrypted {
+			transport.TLSClientConfig = s.Client().Transport.(*http.Transport).TLSClientConfig
+		}
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), HTTPClient: &http.Client{Transport: transport}})
+		const senders, each = 4, 120
+		var all sync.WaitGroup
+		for i := range senders {
+			all.Go(func() {
+				for k := range each {
+					m := hello
+					m.To = fmt.Sprint(i, "-", k)
+					assert.NoError(t, c.Send(t.Context(), m))
+				}
+			})
+		}
+		all.Wait()
+		assert.Len(t, targets, senders*each)
+		for target, n := range targets {
+			assert.Equal(t, 1, n, target)
+		}
+		assert.GreaterOrEqual(t, len(uses), senders*each/79)
+		for _, n := range uses {
+			assert.Less(t, n, 80)
+		}
 	}
 }
 

@@ -1,5 +1,8 @@
 package rongcloud
 
 // NewTransport makes the transport of a Client, whose settings show only over
-// time.
-var NewTransport = newTransport
+// time, and Sign makes a signature.
+var (
+	NewTransport = newTransport
+	Sign         = sign
+)

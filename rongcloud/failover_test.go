@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,27 +216,30 @@ func TestTransportThatHidesItsConnectionsIsNotTriedAgain(t *testing.T) {
 }
 
 func TestHostsAreChangedOnlyOnceIn30Seconds(t *testing.T) {
-	t.Parallel()
-	clock := newClock()
-	main, backup := newHost(t, reply(500, ``)), newHost(t, reply(500, ``))
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
-	for i, step := range []struct {
-		advance      time.Duration
-		main, backup int
-	}{
-		{0, 1, 0}, // changes to the backup
-		{0, 1, 1},
-		{29 * time.Second, 1, 2},
-		{999 * time.Millisecond, 1, 3},
-		{time.Millisecond, 1, 4}, // changes back
-		{29 * time.Second, 2, 4},
-		{time.Second, 3, 4}, // changes to the backup
-		{0, 3, 5},
-	} {
-		clock.advance(step.advance)
-		require.Error(t, c.Send(t.Context(), hello))
-		require.Equal(t, []int{step.main, step.backup}, []int{main.requests(), backup.requests()}, "step %d", i)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		main, backup := 0, 0
+		count := func(n *int) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) { *n++; w.WriteHeader(http.StatusInternalServerError) }
+		}
+		c := newClient(t, privateCloud(fakeCloud{"main": count(&main), "backup": count(&backup)}))
+		for i, step := range []struct {
+			advance      time.Duration
+			main, backup int
+		}{
+			{0, 1, 0}, // changes to the backup
+			{0, 1, 1},
+			{29 * time.Second, 1, 2},
+			{999 * time.Millisecond, 1, 3},
+			{time.Millisecond, 1, 4}, // changes back
+			{29 * time.Second, 2, 4},
+			{time.Second, 3, 4}, // changes to the backup
+			{0, 3, 5},
+		} {
+			time.Sleep(step.advance)
+			require.Error(t, c.Send(t.Context(), hello))
+			require.Equal(t, []int{step.main, step.backup}, []int{main, backup}, "step %d", i)
+		}
+	})
 }
 
 // The cloud knows a msgRandom again for a minute.
@@ -248,7 +252,7 @@ func TestSecondAttemptComesWhileTheCloudKnowsTheFirst(t *testing.T) {
 			<-r.Context().Done()
 			return nil, r.Context().Err()
 		})}
-		c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: client, Idempotent: true, Timeout: 3 * time.Minute, Now: time.Now})
+		c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: client, Idempotent: true, Timeout: 3 * time.Minute})
 		require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrTimeout)
 		require.Equal(t, []time.Duration{0, 30 * time.Second}, at)
 		require.Equal(t, 3*time.Minute, time.Since(start), "Timeout is for both attempts")
@@ -256,25 +260,27 @@ func TestSecondAttemptComesWhileTheCloudKnowsTheFirst(t *testing.T) {
 }
 
 func TestBackupStaysInUseWhileItWorks(t *testing.T) {
-	t.Parallel()
-	clock := newClock()
-	main, backup := newHost(t, reply(500, ``)), newHost(t, nil)
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
-	require.Error(t, c.Send(t.Context(), hello))
-	for range 3 {
-		clock.advance(time.Hour)
-		require.NoError(t, c.Send(t.Context(), hello))
-	}
-	assert.Equal(t, []int{1, 3}, []int{main.requests(), backup.requests()})
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		c := newClient(t, privateCloud(fakeCloud{
+			"main":   func(w http.ResponseWriter, _ *http.Request) { asked++; w.WriteHeader(http.StatusInternalServerError) },
+			"backup": reply(http.StatusOK, `{"code":200}`),
+		}))
+		require.Error(t, c.Send(t.Context(), hello))
+		for range 3 {
+			time.Sleep(time.Hour)
+			require.NoError(t, c.Send(t.Context(), hello))
+		}
+		assert.Equal(t, 1, asked)
+	})
 }
 
 func TestSecondAttemptWithin30SecondsLeavesTheHostInUse(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
 	main := newHost(t, nil)
 	main.Config.Handler = failOnce(main.Config.Handler)
 	backup := httptest.NewServer(reply(http.StatusOK, `{"code":200}`))
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: clock.Now})
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL})
 	require.Error(t, c.Send(t.Context(), hello)) // changes to the backup
 	backup.Close()                               // which now refuses connections
 	c.CloseIdleConnections()
@@ -304,31 +310,32 @@ func failOnce(next http.Handler) http.Handler {
 	})
 }
 
-// The clock lets hosts be changed at any time, and an even number of changes
-// would end at the main host again.
+// The failures come a minute apart, so that each could change hosts, and an even
+// number of changes would end at the main host again.
 func TestFailuresOfOneHostAtOnceChangeHostsOnce(t *testing.T) {
-	t.Parallel()
-	const senders = 8
-	clock := newClock()
-	var arrived sync.WaitGroup
-	arrived.Add(senders)
-	main := newHost(t, func(w http.ResponseWriter, _ *http.Request) {
-		arrived.Done()
-		arrived.Wait()
-		w.WriteHeader(http.StatusInternalServerError)
+	synctest.Test(t, func(t *testing.T) {
+		const senders = 8
+		var arrived, backup atomic.Int64
+		cfg := privateCloud(fakeCloud{
+			"main": func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(time.Duration(arrived.Add(1)) * time.Minute)
+				w.WriteHeader(http.StatusInternalServerError)
+			},
+			"backup": func(w http.ResponseWriter, r *http.Request) {
+				backup.Add(1)
+				reply(http.StatusOK, `{"code":200}`)(w, r)
+			},
+		})
+		cfg.Timeout = time.Hour
+		c := newClient(t, cfg)
+		var all sync.WaitGroup
+		for range senders {
+			all.Go(func() { assert.Error(t, c.Send(t.Context(), hello)) })
+		}
+		all.Wait()
+		require.NoError(t, c.Send(t.Context(), hello))
+		assert.Equal(t, []int64{senders, 1}, []int64{arrived.Load(), backup.Load()})
 	})
-	backup := newHost(t, nil)
-	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL, Now: func() time.Time {
-		clock.advance(time.Minute)
-		return clock.Now()
-	}})
-	var all sync.WaitGroup
-	for range senders {
-		all.Go(func() { assert.Error(t, c.Send(t.Context(), hello)) })
-	}
-	all.Wait()
-	require.NoError(t, c.Send(t.Context(), hello))
-	assert.Equal(t, []int{senders, 1}, []int{main.requests(), backup.requests()})
 }
 
 func TestOnlyHostIsUsedAgainAfterAFailure(t *testing.T) {

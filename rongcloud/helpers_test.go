@@ -1,9 +1,7 @@
 package rongcloud_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"log"
@@ -13,7 +11,6 @@ import (
 	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -142,24 +139,20 @@ func newClient(t *testing.T, cfg rongcloud.Config) *rongcloud.Client {
 	return c
 }
 
-// A clock is a time.Now that stands still.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
+// A fakeCloud answers for its hosts without a network, as fake time needs it.
+type fakeCloud map[string]http.HandlerFunc
+
+func (f fakeCloud) client() *http.Client {
+	return &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		w := httptest.NewRecorder()
+		f[r.URL.Host](w, r)
+		return w.Result(), nil
+	})}
 }
 
-func newClock() *clock { return &clock{now: time.UnixMilli(1408710653000)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+// privateCloud has the hosts main and backup.
+func privateCloud(f fakeCloud) rongcloud.Config {
+	return rongcloud.Config{Region: "http://main", Backup: "http://backup", HTTPClient: f.client()}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -167,15 +160,5 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 var errBroken = errors.New("broken")
-
-// numbers is a Rand for one Send: the request id, msgRandom, and a nonce for
-// each attempt.
-func numbers(requestID [16]byte, msgRandom uint64, nonces ...uint64) io.Reader {
-	b := binary.BigEndian.AppendUint64(requestID[:], msgRandom<<1)
-	for _, n := range nonces {
-		b = binary.BigEndian.AppendUint64(b, n<<5)
-	}
-	return bytes.NewReader(b)
-}
 
 func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }

@@ -1,39 +1,34 @@
 // Package rongcloud is a [misc.Messenger] over the RongCloud Server API, on
 // net/http alone.
 //
-// A [Client] belongs to one app; a process may have any number of them.
+// A [Client] belongs to one app; a process may have any number of them. The
+// User-Agent of its requests is sealtalk-misc-go.
 //
 // # The backup host
 //
 // Every named [Region] has a backup host, and a private cloud may have one.
 // After an unreachable host, a time-out (also that of a caller's context) or a
-// 5xx the Client goes over to the other host and stays there until that one fails; it changes hosts at most
-// once every 30 seconds.
+// 5xx the Client goes over to the other host and stays there until that one
+// fails; it changes hosts at most once every 30 seconds.
 //
-// A message is never sent twice by itself. Send makes a second attempt, on the
-// other host, in two cases only: the first never got a connection, so it cannot
-// have reached the cloud; or Config.Idempotent is set, and the cloud knows the
-// message again. That attempt is made within the 30 seconds too, where it does
-// not change which host comes first.
+// Send makes a second attempt, on the other host, in two cases only: the first
+// one never got a connection, so the message cannot have reached the cloud; or
+// Config.Idempotent is set, and the cloud knows the message again. That attempt
+// is also made within the 30 seconds, and then does not change hosts.
 package rongcloud
 
 import (
-	"crypto/rand"
-	"crypto/sha1"
-	"encoding/hex"
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 )
 
-// A Region is where an app lives: one of the regions below, or the base URL of
-// a private cloud.
+// A Region is the base URL of the cloud that an app belongs to: one of the
+// regions below, or a private cloud.
 type Region string
 
 // The regions of RongCloud's public cloud.
@@ -54,42 +49,39 @@ func (r Region) backup() string {
 	return ""
 }
 
-// Config says which app a [Client] speaks for, and how. Neither package fmt
-// nor JSON nor slog show the secret, but fmt cannot be kept from it where a
-// Config is in an unexported field of another struct.
+// Config says which app a [Client] sends for, and how. Packages fmt,
+// encoding/json and log/slog do not show its secret. Package fmt shows it all
+// the same for the verbs %p and %w, which do not fit a Config, and if the Config
+// is in an unexported field of another struct.
 type Config struct {
 	AppKey    string // required
-	AppSecret string // required
+	AppSecret string `json:"-"` // required; JSON neither shows nor sets it
 
 	// Region is required: a named one, or the http or https URL of a private
 	// cloud, without user, query and fragment.
 	Region Region
 
 	// Backup is the URL of the backup host of a private cloud, if it has one.
-	// The named regions bring their own.
+	// It must be empty for a named region.
 	Backup string
 
-	// Idempotent sends msgRandom, the key by which the cloud refuses to take a
-	// message twice within a minute. RongCloud switches it on for an app on
-	// request; set without that, messages may be delivered twice.
+	// Idempotent sends msgRandom, by which the cloud refuses to take a message
+	// twice within a minute. RongCloud switches this on for an app on request.
+	// If it has not, messages may be delivered twice.
 	Idempotent bool
 
-	// Timeout limits one Send, with a second attempt; 0 is 10 seconds. To leave
-	// time for that one, the first may take a third of the time to connect,
-	// and half of the time in all if Idempotent is set, at most 30 seconds.
+	// Timeout limits one Send with both its attempts; 0 means 10 seconds. If
+	// there is a backup host, the first attempt may take a third of it to
+	// connect or, with Idempotent, half of it in all, but at most 30 seconds.
 	Timeout time.Duration
 
-	// HTTPClient does the requests, but never follows a redirect. Nil is a
-	// client with a transport of its own, which uses the proxy that the
-	// environment names and drops idle connections before RongCloud does.
-	HTTPClient *http.Client
-
-	Now  func() time.Time // nil is time.Now
-	Rand io.Reader        // safe for concurrent use; nil is crypto/rand
+	// HTTPClient makes the requests, but never follows a redirect. If it or its
+	// Transport is nil, the Client has a transport of its own, which uses the
+	// proxy that the environment names, drops idle connections before RongCloud
+	// does, and keeps to fewer than 80 requests on a connection, as RongCloud
+	// asks. Another Transport has to see to that itself.
+	HTTPClient *http.Client `json:"-"`
 }
-
-// defaultTimeout is what a Config.Timeout of 0 stands for.
-const defaultTimeout = 10 * time.Second
 
 // New returns a Client for cfg, or an error that names every problem with it.
 func New(cfg Config) (*Client, error) {
@@ -98,41 +90,21 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if backup := cfg.Region.backup(); backup != "" {
-		cfg.Backup = backup
-	}
-	if cfg.Timeout == 0 {
-		cfg.Timeout = defaultTimeout
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Rand == nil {
-		cfg.Rand = rand.Reader
-	}
+	cfg.Backup = cmp.Or(cfg.Region.backup(), cfg.Backup)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	var client http.Client
 	if cfg.HTTPClient != nil {
 		client = *cfg.HTTPClient
-	} else {
+	}
+	if client.Transport == nil {
 		client.Transport = newTransport(cfg.Timeout / 3)
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the signature is for this host alone
 	}
 	secret := cfg.AppSecret
-	return &Client{
-		appKey: cfg.AppKey,
-		sign: func(nonce, timestamp string) string {
-			sum := sha1.Sum([]byte(secret + nonce + timestamp))
-			return hex.EncodeToString(sum[:])
-		},
-		idempotent: cfg.Idempotent,
-		timeout:    cfg.Timeout,
-		http:       &client,
-		now:        cfg.Now,
-		rand:       cfg.Rand,
-		hosts:      &hosts{main: string(cfg.Region), backup: cfg.Backup, inUse: string(cfg.Region)},
-	}, nil
+	cfg.AppSecret = ""
+	return &Client{cfg, func() string { return secret }, &client, &hosts{inUse: string(cfg.Region), other: cfg.Backup}}, nil
 }
 
 // validate shows none of the values: a URL may hold a password.
@@ -162,48 +134,9 @@ func isBaseURL(s string) bool {
 		u.User == nil && !strings.ContainsAny(s, "?#")
 }
 
-// newTransport keeps connections the way RongCloud asks: it drops those that
-// are idle after about 55 seconds.
-func newTransport(connect time.Duration) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: connect}).DialContext,
-		TLSHandshakeTimeout:    connect,
-		ForceAttemptHTTP2:      true,
-		IdleConnTimeout:        50 * time.Second,
-		MaxIdleConnsPerHost:    100,
-		MaxResponseHeaderBytes: maxAnswer,
-	}
-}
-
-// publicConfig is what may be shown of a Config.
-type publicConfig struct {
-	AppKey     string
-	Region     string
-	Backup     string
-	Idempotent bool
-	Timeout    time.Duration
-}
-
-// redacted hides the password of a URL, which New refuses.
-func redacted(s string) string {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "(no URL)"
-	}
-	return u.Redacted()
-}
-
-func (c Config) public() publicConfig {
-	return publicConfig{c.AppKey, redacted(string(c.Region)), redacted(c.Backup), c.Idempotent, c.Timeout}
-}
-
 // Format implements [fmt.Formatter], without the secret.
 func (c Config) Format(f fmt.State, verb rune) {
-	fmt.Fprintf(f, fmt.FormatString(f, verb), c.public())
-}
-
-// MarshalJSON implements [json.Marshaler], without the secret.
-func (c Config) MarshalJSON() ([]byte, error) {
-	return json.Marshal(c.public())
+	type plain Config // without this method
+	c.AppSecret = ""
+	fmt.Fprintf(f, fmt.FormatString(f, verb), plain(c))
 }

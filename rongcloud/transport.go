@@ -1,0 +1,69 @@
+package rongcloud
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+)
+
+// maxUses is how many requests go over one connection: RongCloud asks for
+// fewer than 80, since its load balancing follows connections.
+const maxUses = 79
+
+// newTransport keeps connections as RongCloud asks, which drops those that are
+// idle for about 55 seconds. It speaks HTTP/1 alone: HTTP/2 would send
+// everything over one connection.
+func newTransport(connect time.Duration) *http.Transport {
+	dialer := net.Dialer{Timeout: connect}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &countedConn{Conn: c}, nil
+		},
+		TLSHandshakeTimeout:    connect,
+		IdleConnTimeout:        50 * time.Second,
+		MaxIdleConnsPerHost:    100,
+		MaxResponseHeaderBytes: maxAnswer,
+	}
+}
+
+// A countedConn is a connection of newTransport. One request at a time has it.
+type countedConn struct {
+	net.Conn
+	uses int
+}
+
+// A connection is what httptrace tells about that of one attempt.
+type connection struct{ asked, got atomic.Bool }
+
+func (c *connection) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { c.asked.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			conn := info.Conn
+			for encrypted, ok := conn.(*tls.Conn); ok; encrypted, ok = conn.(*tls.Conn) {
+				conn = encrypted.NetConn()
+			}
+			if counted, ok := conn.(*countedConn); ok {
+				if counted.uses++; counted.uses > maxUses {
+					_ = info.Conn.Close() // nothing was written yet, so the transport takes another one
+					return
+				}
+			}
+			c.got.Store(true)
+		},
+	})
+}
+
+// mayExist is false only if nothing can have reached the host. A RoundTripper
+// that knows nothing of httptrace never asks for a connection, and may have
+// one all the same.
+func (c *connection) mayExist() bool { return c.got.Load() || !c.asked.Load() }
