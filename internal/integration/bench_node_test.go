@@ -39,14 +39,7 @@ func BenchmarkBesideNode(b *testing.B) {
 		d.exec(b, `INSERT INTO "screen_statuses" ("operateId", "conversationType", "status", "createdAt", "updatedAt") VALUES (?, 1, 1, NOW(), NOW())`,
 			"1_"+strconv.Itoa(2+int(i)))
 	}
-	versions := b.TempDir()
-	for name, text := range map[string]string{"squirrel.json": releaseJSON, "client_version.json": clientsJSON} {
-		require.NoError(b, os.WriteFile(filepath.Join(versions, name), []byte(text), 0o600))
-	}
-	server := filepath.Join(b.TempDir(), "server")
-	out, err := exec.Command("go", "build", "-o", server, "github.com/sealtalk-go/misc/examples/server").CombinedOutput()
-	require.NoError(b, err, string(out))
-
+	versions, server := versionsDir(b), buildServer(b)
 	port := strconv.Itoa(d.server.port)
 	handler := startProgram(b, []string{os.Args[0], port, d.name}, func(free string) []string {
 		return []string{childEnv + "=handler", "PORT=" + free}
@@ -106,12 +99,27 @@ func serveHandler(mariaDBPort, database string) {
 	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), over(misc.Config{Relations: store, Captures: store, Related: store, Messenger: noCloud{}})))
 }
 
+// versionsDir returns a folder with the versions of newHost.
+func versionsDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{"squirrel.json": releaseJSON, "client_version.json": clientsJSON, "demo_square.json": squareJSON} {
+		writeFile(t, filepath.Join(dir, name), text)
+	}
+	return dir
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
 // A program is a server in a process of its own.
 type program struct{ address string }
 
 // startProgram returns once the program takes connections on the port that its
 // environment tells it.
-func startProgram(b *testing.B, command []string, env func(port string) []string) program {
+func startProgram(b testing.TB, command []string, env func(port string) []string) program {
 	free, err := freePort()
 	require.NoError(b, err)
 	p := program{net.JoinHostPort("127.0.0.1", strconv.Itoa(free))}
