@@ -12,7 +12,9 @@ import (
 )
 
 func TestMemoryStore(t *testing.T) {
-	misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return misc.NewMemoryStore() })
+	s := misc.NewMemoryStore()
+	same := func(*testing.T) misc.ScreenCaptureStore { return s }
+	misctest.TestScreenCaptureStore(t, same, misctest.StoreOptions{Second: same})
 }
 
 func TestMemoryStoreKeepsThousandsOfConversationsApart(t *testing.T) {

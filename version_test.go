@@ -269,7 +269,7 @@ func TestStaticVersionsAnswersWhatItWasGiven(t *testing.T) {
 
 	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
 		return must(misc.NewStaticVersions(must(misc.NewRelease(released)), v))
-	})
+	}, misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0"}})
 }
 
 // source is a VersionSource that answers whatever a test puts into it.

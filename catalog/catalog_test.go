@@ -208,7 +208,8 @@ var files = []struct{ name, release, clients, err string }{
 }
 
 func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
-	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource { return open(t) })
+	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource { return open(t) },
+		misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"}})
 }
 
 func TestFilesAreServedOrEveryProblemIsNamedWithFileAndField(t *testing.T) {

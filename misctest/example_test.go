@@ -18,6 +18,10 @@ func ExampleTestScreenCaptureStore() {
 	_ = func(t *testing.T) {
 		misctest.TestScreenCaptureStore(t, func(t *testing.T) misc.ScreenCaptureStore {
 			return MyStore{misc.NewMemoryStore()}
+		}, misctest.StoreOptions{
+			// A real one connects to the same database once more, and stops it.
+			Second: nil,
+			Break:  nil,
 		})
 	}
 }
@@ -48,10 +52,15 @@ func ExampleTestMessenger() {
 // A service over the fakes: who may send, what is delivered, and what comes
 // back when the chat cloud fails.
 func Example() {
-	versions, err := misc.NewStaticVersions(nil, &misc.ClientVersions{
+	clients, err := misc.NewClientVersions(misc.ClientVersionsFields{
 		IOS:     misc.ClientVersion{Version: "2.0.1", Build: "202001020304", URL: "https://example.com/ios"},
 		Android: misc.ClientVersion{Version: "2.0.1", URL: "https://example.com/android"},
 	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	versions, err := misc.NewStaticVersions(nil, clients)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,57 +19,15 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
+// Each rule of a suite has an implementation or two here that a person could
+// write by mistake, and that the rule must find.
+
 var errFault = errors.New("this implementation is wrong")
 
 // others lets the other goroutines run.
 func others() {
 	for range 64 {
 		runtime.Gosched()
-	}
-}
-
-func wrongImplementations() []implementation {
-	var all []implementation
-	for suite, wrong := range map[string]map[string]implementation{
-		"captures": wrongStores(), "relations": wrongRelations(), "versions": wrongVersions(), "messenger": wrongMessengers(), "related": wrongRelatedStores(),
-	} {
-		for name, impl := range wrong {
-			impl.name = suite + ": " + name
-			all = append(all, impl)
-		}
-	}
-	slices.SortFunc(all, func(a, b implementation) int { return strings.Compare(a.name, b.name) })
-	return all
-}
-
-// A store is a MemoryStore, but for the methods that are replaced.
-type store struct {
-	*misc.MemoryStore
-	get func(context.Context, misc.Conversation) (misc.NoticeStatus, error)
-	set func(context.Context, misc.Conversation, misc.NoticeStatus) error
-	off sync.Map // the conversations that read as off, whatever was set
-}
-
-func (s *store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	if _, off := s.off.Load(c); off {
-		return misc.NoticeOff, ctx.Err()
-	}
-	if s.get == nil {
-		return s.MemoryStore.ScreenCapture(ctx, c)
-	}
-	return s.get(ctx, c)
-}
-
-func (s *store) SetScreenCapture(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-	if s.set == nil {
-		return s.MemoryStore.SetScreenCapture(ctx, c, status)
-	}
-	return s.set(ctx, c, status)
-}
-
-func captures(newStore func() misc.ScreenCaptureStore) func(*testing.T) {
-	return func(t *testing.T) {
-		misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return newStore() })
 	}
 }
 
@@ -85,1251 +42,850 @@ func must[T any](v T, err error) T {
 
 // number decodes an id of the suites.
 func number(id string) uint32 {
-	n, err := codec.Decode(id)
-	if err != nil {
-		return 0 // names nobody
-	}
-	return n
+	n, _ := codec.Decode(id)
+	return n // 0 names nobody
 }
 
-// users returns the users of a pair in the order of their numbers.
-func users(c misc.Conversation) (lower, higher string, ok bool) {
-	a, b := c.Users()
-	if c.Type() == misc.Private && number(a) > number(b) {
-		a, b = b, a
-	}
-	return a, b, c.Type() == misc.Private
+func wrongImplementations() []implementation {
+	return append(append(append(append(wrongStores(), wrongRelations()...), wrongRelatedStores()...), wrongVersions()...), wrongMessengers()...)
 }
 
-// digits are the ids of c as decimal numbers: the users in the order of their
-// numbers, or the group and "".
-func digits(c misc.Conversation) (string, string) {
-	if lower, higher, ok := users(c); ok {
-		return fmt.Sprint(number(lower)), fmt.Sprint(number(higher))
-	}
-	return fmt.Sprint(number(c.GroupID())), ""
+// data is what several stores may be over.
+type data struct {
+	misc.MemoryStore
+	broken atomic.Bool
 }
 
-func wrongStores() map[string]implementation {
-	const apart = "a set leaves the other conversations alone"
-	const mixedUp = "a group is not a pair of a user with its number"
+func (d *data) mendable(*testing.T) func() {
+	d.broken.Store(true)
+	return func() { d.broken.Store(false) }
+}
 
-	wrong := func(breaks string, change func(s *store)) implementation {
-		return implementation{breaks: breaks, suite: captures(func() misc.ScreenCaptureStore {
-			s := &store{MemoryStore: misc.NewMemoryStore()}
+// A store is over data, except for the methods that are replaced.
+type store struct {
+	*data
+	get func(context.Context, misc.Conversation) (misc.NoticeStatus, error)
+	set func(context.Context, misc.Conversation, misc.NoticeStatus) error
+}
+
+func (s *store) read(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+	if s.broken.Load() {
+		return misc.NoticeOff, errFault
+	}
+	return s.data.ScreenCapture(ctx, c)
+}
+
+func (s *store) write(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+	if s.broken.Load() {
+		return errFault
+	}
+	return s.data.SetScreenCapture(ctx, c, status)
+}
+
+func (s *store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+	return s.get(ctx, c)
+}
+
+func (s *store) SetScreenCapture(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+	return s.set(ctx, c, status)
+}
+
+// captures is the suite over stores that change has changed, two over the same
+// data in each subtest.
+func captures(change func(s *store)) func(*testing.T) {
+	return func(t *testing.T) {
+		var d *data
+		open := func(*testing.T) misc.ScreenCaptureStore {
+			s := &store{data: d}
+			s.get, s.set = s.read, s.write
 			change(s)
 			return s
-		})}
+		}
+		misctest.TestScreenCaptureStore(t, func(t *testing.T) misc.ScreenCaptureStore {
+			d = &data{}
+			return open(t)
+		}, misctest.StoreOptions{Second: open, Break: func(t *testing.T) func() { return d.mendable(t) }})
 	}
-	// keyed reads and writes under the strings that the two functions make.
-	keyed := func(breaks string, readKey, writeKey func(misc.Conversation) string) implementation {
-		return wrong(breaks, func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				return s.MemoryStore.ScreenCapture(ctx, misc.GroupConversation(readKey(c)))
-			}
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return s.MemoryStore.SetScreenCapture(ctx, misc.GroupConversation(writeKey(c)), status)
-			}
-		})
+}
+
+func wrongStores() []implementation {
+	var all []implementation
+	wrong := func(name, breaks string, change func(s *store)) {
+		all = append(all, implementation{"captures: " + name, captures(change), breaks})
 	}
-	// sees calls before with each set, and whether the conversation had a
-	// setting: 0 none, 1 the same, 2 another.
-	sees := func(breaks string, before func(had int, status misc.NoticeStatus) error) implementation {
-		return wrong(breaks, func(s *store) {
-			var mu sync.Mutex
-			settings := make(map[misc.Conversation]misc.NoticeStatus)
+	// keyed stores under a key of its own.
+	keyed := func(name, breaks string, key func(kind misc.ConversationType, a, b string) string) {
+		as := func(c misc.Conversation) misc.Conversation {
+			a, b := c.Users()
+			return misc.GroupConversation(key(c.Type(), cmp.Or(c.GroupID(), a), b))
+		}
+		wrong(name, breaks, func(s *store) {
+			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) { return s.read(ctx, as(c)) }
 			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				mu.Lock()
-				defer mu.Unlock()
-				had := 0
-				if old, ok := settings[c]; ok {
-					had = 2
-					if old == status {
-						had = 1
-					}
-				}
-				if err := before(had, status); err != nil {
-					return err
-				}
-				settings[c] = status
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
+				return s.write(ctx, as(c), status)
 			}
 		})
 	}
-	// conflicting calls conflict instead of a set that meets a set of another
-	// value, or of any value, on its way.
-	conflicting := func(anyValue bool, conflict func(s *store, c misc.Conversation) error) implementation {
-		return wrong("one conversation may be set many times at once", func(s *store) {
-			var mu sync.Mutex
-			underway := make(map[misc.Conversation]misc.NoticeStatus)
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				mu.Lock()
-				other, busy := underway[c]
-				if !busy {
-					underway[c] = status
-				}
+	digits := func(id string) string { return fmt.Sprint(number(id)) }
+
+	wrong("never set is an error", "never set is off and no error", func(s *store) {
+		var set sync.Map
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			set.Store(c, true)
+			return s.write(ctx, c, status)
+		}
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if _, ok := set.Load(c); !ok {
+				return misc.NoticeOff, errFault
+			}
+			return s.read(ctx, c)
+		}
+	})
+	wrong("off is forgotten", "a setting is read back", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, _ misc.NoticeStatus) error {
+			return s.write(ctx, c, misc.NoticeOn)
+		}
+	})
+	wrong("a conversation is inserted once", "a setting is read back", func(s *store) {
+		var set sync.Map
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			if _, again := set.LoadOrStore(c, true); again {
+				return ctx.Err()
+			}
+			return s.write(ctx, c, status)
+		}
+	})
+	wrong("no row changed is an error", "setting the same again is no error", func(s *store) {
+		var set sync.Map
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			if old, ok := set.Swap(c, status); ok && old == status {
+				return errFault
+			}
+			return s.write(ctx, c, status)
+		}
+	})
+	wrong("a set toggles", "setting the same again is no error", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			if old, err := s.read(ctx, c); err == nil && old == misc.NoticeOn {
+				status = misc.NoticeOff
+			}
+			return s.write(ctx, c, status)
+		}
+	})
+	wrong("a pair is written in the order of strings and read in that of numbers", "a pair is the same whoever asks", func(s *store) {
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if a, b := c.Users(); number(a) > number(b) {
+				return misc.NoticeOff, ctx.Err()
+			}
+			return s.read(ctx, c)
+		}
+	})
+	wrong("a group is read as the pair that begins with its number", "a group is not a pair of a user with its number", func(s *store) {
+		var pairs sync.Map
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			a, b := c.Users()
+			pairs.Store(a, c)
+			pairs.Store(b, c)
+			return s.write(ctx, c, status)
+		}
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if p, ok := pairs.Load(c.GroupID()); ok && c.Type() == misc.Group {
+				c = p.(misc.Conversation)
+			}
+			return s.read(ctx, c)
+		}
+	})
+	keyed("the numbers of a pair stand side by side", "a set leaves the other conversations alone", func(t misc.ConversationType, a, b string) string {
+		if t == misc.Private && number(a) > number(b) {
+			a, b = b, a
+		}
+		return fmt.Sprint(t) + digits(a) + digits(b)
+	})
+	keyed("a key is cut short", "a set leaves the other conversations alone", func(t misc.ConversationType, a, b string) string {
+		return fmt.Sprintf("%d:%.2s_%s", t, digits(a), digits(b))
+	})
+	keyed("keys are compared without regard to case", "ids that differ in case alone are different", func(t misc.ConversationType, a, b string) string {
+		return strings.ToLower(fmt.Sprint(t, a, b))
+	})
+	wrong("the oldest of more than 100 are forgotten", "many settings are all kept", func(s *store) {
+		var mu sync.Mutex
+		var recent []misc.Conversation
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if recent = append(recent, c); len(recent) > 100 {
+				_ = s.write(ctx, recent[0], misc.NoticeOff)
+				recent = recent[1:]
+			}
+			return s.write(ctx, c, status)
+		}
+	})
+	wrong("sets overwrite each other", "sets at the same time are all kept", func(s *store) {
+		var settings atomic.Pointer[map[misc.Conversation]misc.NoticeStatus]
+		settings.Store(&map[misc.Conversation]misc.NoticeStatus{})
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			changed := maps.Clone(*settings.Load())
+			others()
+			changed[c] = status
+			settings.Store(&changed)
+			return ctx.Err()
+		}
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			return (*settings.Load())[c], ctx.Err()
+		}
+	})
+	// behind writes in another goroutine's time.
+	behind := func(s *store) {
+		type setting struct {
+			c      misc.Conversation
+			status misc.NoticeStatus
+		}
+		var mu sync.Mutex
+		var queue []setting
+		var writing bool
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			mu.Lock()
+			defer mu.Unlock()
+			queue = append(queue, setting{c, status})
+			if writing {
+				return ctx.Err()
+			}
+			for writing = true; len(queue) > 0; queue = queue[1:] {
+				next := queue[0]
 				mu.Unlock()
-				if busy && (anyValue || other != status) {
-					return conflict(s, c)
-				}
 				others()
-				err := s.MemoryStore.SetScreenCapture(ctx, c, status)
-				if !busy {
-					mu.Lock()
-					delete(underway, c)
-					mu.Unlock()
+				_ = s.write(context.Background(), next.c, next.status)
+				mu.Lock()
+			}
+			writing = false
+			return ctx.Err()
+		}
+	}
+	wrong("a set is acknowledged before it is written", "an acknowledged set is what is read while others set", behind)
+	// conflicting calls conflict for a set that meets another of its conversation.
+	conflicting := func(name, breaks string, conflict error, meanwhile func(s *store, c misc.Conversation)) {
+		wrong(name, breaks, func(s *store) {
+			var underway sync.Map
+			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+				if _, busy := underway.LoadOrStore(c, true); busy {
+					return conflict
 				}
+				meanwhile(s, c)
+				others()
+				err := s.write(ctx, c, status)
+				underway.Delete(c)
 				return err
 			}
 		})
 	}
-
-	unsetIsError := func(of misc.ConversationType) implementation {
-		return wrong("never set is off and no error", func(s *store) {
-			var set sync.Map
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				set.Store(c, true)
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				if _, ok := set.Load(c); !ok && c.Type() == of {
-					return misc.NoticeOff, errFault
-				}
-				return s.MemoryStore.ScreenCapture(ctx, c)
-			}
-		})
-	}
-	// offWrites switches off what of returns as well, where a pair is.
-	offWrites := func(of func(lower, higher string) string) implementation {
-		return wrong(mixedUp, func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if lower, higher, ok := users(c); ok && status == misc.NoticeOff {
-					_ = s.MemoryStore.SetScreenCapture(ctx, misc.GroupConversation(of(lower, higher)), status)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		})
-	}
-	// readsPairs reads a group as on where the last pair with a user of its
-	// number, which of returns, is on.
-	readsPairs := func(of func(lower, higher string) string) implementation {
-		return wrong(mixedUp, func(s *store) {
-			var pairs sync.Map
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if lower, higher, ok := users(c); ok {
-					pairs.Store(of(lower, higher), c)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				status, err := s.MemoryStore.ScreenCapture(ctx, c)
-				if p, ok := pairs.Load(c.GroupID()); ok && err == nil {
-					other, err := s.MemoryStore.ScreenCapture(ctx, p.(misc.Conversation))
-					return max(status, other), err
-				}
-				return status, err
-			}
-		})
-	}
-	lower := func(lower, _ string) string { return lower }
-	higher := func(_, higher string) string { return higher }
-
-	byNumber := func(c misc.Conversation) string { a, b := digits(c); return a + "_" + b }
-	byNumberDown := func(c misc.Conversation) string { a, b := digits(c); return b + "_" + a }
-	byString := func(c misc.Conversation) string {
-		if a, b := c.Users(); c.Type() == misc.Private {
-			return fmt.Sprint(number(a)) + "_" + fmt.Sprint(number(b))
+	conflicting("the second insert of two is an error", "one conversation may be set many times at once", errFault, func(*store, misc.Conversation) {})
+	conflicting("a set deletes and inserts", "a set is one atomic step", nil, func(s *store, c misc.Conversation) {
+		_ = s.write(context.Background(), c, misc.NoticeOff)
+	})
+	wrong("any status is taken", "an invalid status is refused and changes nothing", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			return s.write(ctx, c, min(max(status, misc.NoticeOff), misc.NoticeOn))
 		}
-		return byNumber(c)
-	}
-	joined := func(c misc.Conversation) string { a, b := digits(c); return fmt.Sprint(c.Type()) + ":" + a + b }
-	firstDigits := func(c misc.Conversation) string {
-		if a, b := digits(c); b == "" {
-			return a[:min(2, len(a))]
+	})
+	wrong("the refused status is stored", "an invalid status is refused and changes nothing", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			taken := min(max(status, misc.NoticeOff), misc.NoticeOn)
+			err := s.write(ctx, c, taken)
+			if err == nil && taken != status {
+				err = misc.ErrInvalidNoticeStatus
+			}
+			return err
 		}
-		return byNumber(c)
-	}
-	lowerCase := func(c misc.Conversation) string {
-		a, b := c.Users()
-		return strings.ToLower(c.GroupID() + "|" + a + "|" + b)
-	}
-
-	return map[string]implementation{
-		"fails on an id that it cannot read": wrong("an id that is none is no error but misc.ErrInvalidID", func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				a, _ := c.Users()
-				if _, err := codec.Decode(cmp.Or(a, c.GroupID())); err != nil {
-					return misc.NoticeOff, errFault
-				}
-				return s.MemoryStore.ScreenCapture(ctx, c)
+	})
+	wrong("an invalid id is a failure", "an invalid id is never set or misc.ErrInvalidID", func(s *store) {
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if c.Type() == misc.Group && number(c.GroupID()) == 0 {
+				return misc.NoticeOff, errFault
 			}
-		}),
-		"fails to set what it cannot read": wrong("an id that is none is no error but misc.ErrInvalidID", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if _, err := codec.Decode(c.GroupID()); err != nil && c.Type() == misc.Group {
-					return errFault
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
+			return s.read(ctx, c)
+		}
+	})
+	wrong("a read ignores the context", "a cancelled read is an error", func(s *store) {
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			return s.read(context.WithoutCancel(ctx), c)
+		}
+	})
+	wrong("a set ignores the context", "a cancelled set is an error and changes nothing", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			return s.write(context.WithoutCancel(ctx), c, status)
+		}
+	})
+	wrong("a cancelled set is written", "a cancelled set is an error and changes nothing", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			return cmp.Or(s.write(context.WithoutCancel(ctx), c, status), ctx.Err())
+		}
+	})
+	const second = "a saved setting is visible through another instance"
+	wrong("each instance has a cache", second, func(s *store) {
+		var cache sync.Map
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			err := s.write(ctx, c, status)
+			if err == nil {
+				cache.Store(c, status)
 			}
-		}),
-		"takes any status": wrong("a status that is none is refused and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return s.MemoryStore.SetScreenCapture(ctx, c, min(max(status, misc.NoticeOff), misc.NoticeOn))
+			return err
+		}
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if known, ok := cache.Load(c); ok {
+				return known.(misc.NoticeStatus), ctx.Err()
 			}
-		}),
-		"stores the status that it refuses": wrong("a status that is none is refused and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				taken := min(max(status, misc.NoticeOff), misc.NoticeOn)
-				if err := s.MemoryStore.SetScreenCapture(ctx, c, taken); err != nil || taken == status {
-					return err
-				}
-				return misc.ErrInvalidNoticeStatus
+			status, err := s.read(ctx, c)
+			if err == nil {
+				cache.Store(c, status)
 			}
-		}),
-		"a pair never set is an error":  unsetIsError(misc.Private),
-		"a group never set is an error": unsetIsError(misc.Group),
-		"never set is on": wrong("never set is off and no error", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return s.MemoryStore.SetScreenCapture(ctx, c, misc.NoticeOn-status)
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				status, err := s.MemoryStore.ScreenCapture(ctx, c)
-				return misc.NoticeOn - status, err
-			}
-		}),
-		"a set is forgotten": wrong("a setting is read back", func(s *store) {
-			s.set = func(ctx context.Context, _ misc.Conversation, _ misc.NoticeStatus) error { return ctx.Err() }
-		}),
-		"off is forgotten": wrong("a setting is read back", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return cmp.Or(ctx.Err(), s.MemoryStore.SetScreenCapture(ctx, c, misc.NoticeOn))
-			}
-		}),
-		"a conversation is set once": sees("a setting is read back", func(had int, _ misc.NoticeStatus) error {
-			if had == 2 {
-				return errFault
-			}
-			return nil
-		}),
-		"on again is an error": sees("setting the same again is no error", func(had int, status misc.NoticeStatus) error {
-			if had == 1 && status == misc.NoticeOn {
-				return errFault
-			}
-			return nil
-		}),
-		"off again is an error": sees("setting the same again is no error", func(had int, status misc.NoticeStatus) error {
-			if had == 1 && status == misc.NoticeOff {
-				return errFault
-			}
-			return nil
-		}),
-		"on again switches off": wrong("setting the same again is no error", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if old, _ := s.MemoryStore.ScreenCapture(ctx, c); old == misc.NoticeOn {
-					status = misc.NoticeOff
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-		"a pair is written in the order of strings, read in that of numbers":      keyed("a pair is the same whoever asks", byNumber, byString),
-		"a pair is written in the order of strings, read against that of numbers": keyed("a pair is the same whoever asks", byNumberDown, byString),
-		"a group reads 7_10 as 7": wrong(mixedUp, func(s *store) {
-			var mu sync.Mutex
-			first := make(map[string]misc.Conversation)
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				mu.Lock()
-				defer mu.Unlock()
-				if number, other := digits(c); other != "" {
-					first[number] = c
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				number, other := digits(c)
-				if p, ok := first[number]; ok && other == "" {
-					c = p
-				}
-				return s.MemoryStore.ScreenCapture(ctx, c)
-			}
-		}),
-		"a group writes 7_10 as well": wrong(mixedUp, func(s *store) {
-			var mu sync.Mutex
-			first := make(map[string]misc.Conversation)
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				mu.Lock()
-				defer mu.Unlock()
-				number, other := digits(c)
-				if other != "" {
-					first[number] = c
-				} else if p, ok := first[number]; ok {
-					_ = s.MemoryStore.SetScreenCapture(ctx, p, status)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-		"a pair reads the group of its lower user": wrong(mixedUp, func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				status, err := s.MemoryStore.ScreenCapture(ctx, c)
-				if lower, _, ok := users(c); ok && err == nil {
-					group, err := s.MemoryStore.ScreenCapture(ctx, misc.GroupConversation(lower))
-					return max(status, group), err
-				}
-				return status, err
-			}
-		}),
-		"a pair writes the group of its lower user": wrong(mixedUp, func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if lower, _, ok := users(c); ok {
-					_ = s.MemoryStore.SetScreenCapture(ctx, misc.GroupConversation(lower), status)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-		"a pair writes the group of its higher user": wrong(mixedUp, func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if _, higher, ok := users(c); ok {
-					_ = s.MemoryStore.SetScreenCapture(ctx, misc.GroupConversation(higher), status)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-		"a group reads the pair of a lower user":                    readsPairs(lower),
-		"a group reads the pair of a higher user":                   readsPairs(higher),
-		"a pair switches its lower user's group off":                offWrites(lower),
-		"a pair switches its higher user's group off":               offWrites(higher),
-		"the numbers of a pair are joined without anything between": keyed(apart, joined, joined),
-		"groups are matched by the first digits":                    keyed(apart, firstDigits, firstDigits),
-		"ids are compared without regard to case":                   keyed("ids that differ in case alone are different", lowerCase, lowerCase),
-		"sets overwrite each other": wrong("sets at the same time are all kept", func(s *store) {
-			var settings atomic.Pointer[map[misc.Conversation]misc.NoticeStatus]
-			settings.Store(&map[misc.Conversation]misc.NoticeStatus{})
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				changed := maps.Clone(*settings.Load())
-				others()
-				changed[c] = status
-				settings.Store(&changed)
-				return nil
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				return (*settings.Load())[c], ctx.Err()
-			}
-		}),
-		"a set is acknowledged before it is written": wrong("an acknowledged set is what is read while others set", func(s *store) {
-			type setting struct {
-				c      misc.Conversation
-				status misc.NoticeStatus
-			}
-			var mu sync.Mutex
-			var queue []setting
-			var writing bool
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				queue = append(queue, setting{c, status})
-				if writing {
-					return nil
-				}
-				writing = true
-				for len(queue) > 0 {
-					next := queue[0]
-					queue = queue[1:]
-					mu.Unlock()
-					others()
-					_ = s.MemoryStore.SetScreenCapture(context.Background(), next.c, next.status)
-					mu.Lock()
-				}
-				writing = false
-				return nil
-			}
-		}),
-		"the second insert of two is an error": conflicting(true, func(*store, misc.Conversation) error { return errFault }),
-		"of two equal sets none is left": conflicting(true, func(s *store, c misc.Conversation) error {
-			s.off.Store(c, true)
-			return nil
-		}),
-		"of two values one is an error": conflicting(false, func(*store, misc.Conversation) error { return errFault }),
-		"of two values neither is left": wrong("one conversation may be set many times at once", func(s *store) {
-			var mu sync.Mutex
-			sum := make(map[misc.Conversation]misc.NoticeStatus)
-			underway := 0
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				mu.Lock()
-				underway++
-				busy := underway > 1
-				mu.Unlock()
-				others()
-				mu.Lock()
-				defer mu.Unlock()
-				underway--
-				if busy && sum[c] != status {
-					status = 2
-				}
-				sum[c] = status
-				return nil
-			}
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				mu.Lock()
-				defer mu.Unlock()
-				return sum[c], ctx.Err()
-			}
-		}),
-		"a set deletes and inserts": wrong("a set is one atomic step", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if err := s.MemoryStore.SetScreenCapture(ctx, c, misc.NoticeOff); err != nil {
-					return err
-				}
-				others()
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-		"a read ignores the context": wrong("a cancelled read is an error", func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				return s.MemoryStore.ScreenCapture(context.WithoutCancel(ctx), c)
-			}
-		}),
-		"a cancelled read is off": wrong("a cancelled read is an error", func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				status, _ := s.MemoryStore.ScreenCapture(ctx, c)
-				return status, nil
-			}
-		}),
-		"a read of a setting ignores the context": wrong("a cancelled read is an error", func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				if status, _ := s.MemoryStore.ScreenCapture(context.WithoutCancel(ctx), c); status == misc.NoticeOn {
-					return status, nil
-				}
-				return s.MemoryStore.ScreenCapture(ctx, c)
-			}
-		}),
-		"a read of no setting ignores the context": wrong("a cancelled read is an error", func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-				if status, _ := s.MemoryStore.ScreenCapture(context.WithoutCancel(ctx), c); status == misc.NoticeOff {
-					return status, nil
-				}
-				return s.MemoryStore.ScreenCapture(ctx, c)
-			}
-		}),
-		"a set ignores the context": wrong("a cancelled set is an error and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return s.MemoryStore.SetScreenCapture(context.WithoutCancel(ctx), c, status)
-			}
-		}),
-		"a cancelled set is no error": wrong("a cancelled set is an error and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				_ = s.MemoryStore.SetScreenCapture(ctx, c, status)
-				return nil
-			}
-		}),
-		"a cancelled set is written": wrong("a cancelled set is an error and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				_ = s.MemoryStore.SetScreenCapture(context.WithoutCancel(ctx), c, status)
-				return ctx.Err()
-			}
-		}),
-		"a cancelled set is off": wrong("a cancelled set is an error and changes nothing", func(s *store) {
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if ctx.Err() != nil {
-					_ = s.MemoryStore.SetScreenCapture(context.WithoutCancel(ctx), c, misc.NoticeOff)
-				}
-				return s.MemoryStore.SetScreenCapture(ctx, c, status)
-			}
-		}),
-	}
-}
-
-// related is a Relations, but for the methods that are replaced.
-type related struct {
-	*misctest.Relations
-	friends, member func(ctx context.Context, a, b string) (bool, error)
-}
-
-func (r *related) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
-	if r.friends == nil {
-		return r.Relations.AreFriends(ctx, userID, otherID)
-	}
-	return r.friends(ctx, userID, otherID)
-}
-
-func (r *related) IsGroupMember(ctx context.Context, groupID, userID string) (bool, error) {
-	if r.member == nil {
-		return r.Relations.IsGroupMember(ctx, groupID, userID)
-	}
-	return r.member(ctx, groupID, userID)
-}
-
-func wrongRelations() map[string]implementation {
-	wrong := func(breaks string, change func(r *related, w misctest.World)) implementation {
-		return implementation{breaks: breaks, suite: func(t *testing.T) {
-			misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations {
-				r := &related{Relations: misctest.NewRelations(w)}
-				change(r, w)
-				return r
+			return status, err
+		}
+	})
+	wrong("sets are written behind the answer", second, func(s *store) {
+		var waiting sync.Map // until the next set
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			waiting.Range(func(c, status any) bool {
+				waiting.Delete(c)
+				_ = s.write(context.Background(), c.(misc.Conversation), status.(misc.NoticeStatus))
+				return true
 			})
-		}}
+			waiting.Store(c, status)
+			return ctx.Err()
+		}
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			if status, ok := waiting.Load(c); ok {
+				return status.(misc.NoticeStatus), ctx.Err()
+			}
+			return s.read(ctx, c)
+		}
+	})
+	wrong("a failure is off", "a failing backend is an error and loses nothing", func(s *store) {
+		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+			status, _ := s.read(ctx, c)
+			return status, ctx.Err()
+		}
+	})
+	wrong("a failed set is acknowledged", "a failing backend is an error and loses nothing", func(s *store) {
+		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
+			if err := s.write(ctx, c, status); !errors.Is(err, errFault) {
+				return err
+			}
+			return nil
+		}
+	})
+	return all
+}
+
+// A group of people is relations that can change and fail.
+type people struct {
+	misctest.World
+	broken bool
+	ask    func(ctx context.Context, p *people, group bool, a, b string) (bool, error)
+}
+
+func (p *people) answer(ctx context.Context, group bool, a, b string) (bool, error) {
+	r := misctest.NewRelations(p.World)
+	switch {
+	case p.broken:
+		return false, errFault
+	case group:
+		return r.IsGroupMember(ctx, a, b)
 	}
-	// also answers true as well where one of the functions does.
-	type question = func(w misctest.World, a, b string) bool
-	also := func(breaks string, friends, member question) implementation {
-		return wrong(breaks, func(r *related, w misctest.World) {
-			if friends != nil {
-				r.friends = func(ctx context.Context, a, b string) (bool, error) {
-					ok, err := r.Relations.AreFriends(ctx, a, b)
-					return ok || friends(w, a, b), err
+	return r.AreFriends(ctx, a, b)
+}
+
+func (p *people) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
+	return p.ask(ctx, p, false, userID, otherID)
+}
+
+func (p *people) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
+	return p.ask(ctx, p, true, userID, groupID)
+}
+
+// relations is the suite over people who answer as newAsk's function does.
+func relations(newAsk func() func(ctx context.Context, p *people, group bool, a, b string) (bool, error)) func(*testing.T) {
+	return func(t *testing.T) {
+		var p *people
+		misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations {
+			p = &people{World: w, ask: newAsk()}
+			return p
+		}, misctest.RelationsOptions{
+			Remove: func(_ *testing.T, w misctest.World) {
+				p.Friends = nil
+				for group, members := range w.Groups {
+					kept := []string{}
+					for _, m := range p.Groups[group] {
+						if m != members[0] {
+							kept = append(kept, m)
+						}
+					}
+					p.Groups[group] = kept
 				}
-			}
-			if member != nil {
-				r.member = func(ctx context.Context, a, b string) (bool, error) {
-					ok, err := r.Relations.IsGroupMember(ctx, a, b)
-					return ok || member(w, a, b), err
-				}
-			}
+			},
+			Break: func(*testing.T) func() {
+				p.broken = true
+				return func() { p.broken = false }
+			},
 		})
 	}
-	friends := func(w misctest.World, a, b string) bool {
-		ok, _ := misctest.NewRelations(w).AreFriends(context.Background(), a, b)
-		return ok
+}
+
+func answering(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+	return p.answer(ctx, group, a, b)
+}
+
+func wrongRelations() []implementation {
+	type question = func(ctx context.Context, p *people, group bool, a, b string) (bool, error)
+	var all []implementation
+	wrong := func(name, breaks string, ask question) {
+		all = append(all, implementation{"relations: " + name, relations(func() func(context.Context, *people, bool, string, string) (bool, error) { return ask }), breaks})
 	}
-	member := func(w misctest.World, g, u string) bool {
-		ok, _ := misctest.NewRelations(w).IsGroupMember(context.Background(), g, u)
-		return ok
-	}
-	users := func(w misctest.World) []string {
-		var all []string
-		for _, f := range w.Friends {
-			all = append(all, f[:]...)
+	// in replaces the answer about friends, or about members.
+	in := func(group bool, answer func(p *people, a, b string) bool) question {
+		return func(ctx context.Context, p *people, isGroup bool, a, b string) (bool, error) {
+			yes, err := p.answer(ctx, isGroup, a, b)
+			if err == nil && isGroup == group {
+				yes = answer(p, a, b)
+			}
+			return yes, err
 		}
-		for _, members := range w.Groups {
-			all = append(all, members...)
-		}
-		return all
 	}
-	anyUser := func(w misctest.World, ok func(user string) bool) bool {
-		for _, u := range users(w) {
-			if ok(u) {
+	is := func(p *people, group bool, a, b string) bool {
+		yes, _ := p.answer(context.Background(), group, a, b)
+		return yes
+	}
+
+	wrong("one direction of a friendship", "friends are friends in both directions", in(false, func(p *people, a, b string) bool {
+		return is(p, false, a, b) && number(a) < number(b)
+	}))
+	wrong("friends of friends", "strangers are no friends", in(false, func(p *people, a, b string) bool {
+		for _, f := range p.Friends {
+			if a != b && (is(p, false, a, f[0]) && is(p, false, f[0], b) || is(p, false, a, f[1]) && is(p, false, f[1], b)) {
+				return true
+			}
+		}
+		return is(p, false, a, b)
+	}))
+	wrong("an invalid id is a failure", "an invalid id is not related or misc.ErrInvalidID", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+		if number(b) == 0 {
+			return false, errFault
+		}
+		return p.answer(ctx, group, a, b)
+	})
+	wrong("everybody is their own friend", "nobody is a friend of themselves", in(false, func(p *people, a, b string) bool { return a == b || is(p, false, a, b) }))
+	wrong("only the first member", "a member is in the group", in(true, func(p *people, a, b string) bool {
+		return len(p.Groups[b]) > 0 && p.Groups[b][0] == a
+	}))
+	wrong("members of any group", "a stranger is not in the group", in(true, func(p *people, a, b string) bool {
+		for g := range p.Groups {
+			if is(p, true, a, g) {
 				return true
 			}
 		}
 		return false
+	}))
+	wrong("the group comes first", "a group is not the user with its number", in(true, func(p *people, a, b string) bool {
+		return is(p, true, a, b) || is(p, true, b, a)
+	}))
+	fold := func(p *people, group bool, a, b string) bool {
+		for _, f := range p.Friends {
+			if !group && (strings.EqualFold(f[0], a) && strings.EqualFold(f[1], b) || strings.EqualFold(f[1], a) && strings.EqualFold(f[0], b)) {
+				return true
+			}
+		}
+		return is(p, group, a, b)
 	}
-	known := func(w misctest.World, user string) bool {
-		return anyUser(w, func(u string) bool { return u == user })
-	}
-	// scratch keeps the question where the next one finds it.
-	scratch := func(ask func(ctx context.Context, a, b string) (bool, error)) func(context.Context, string, string) (bool, error) {
-		var last atomic.Pointer[[2]string]
-		return func(ctx context.Context, a, b string) (bool, error) {
-			last.Store(&[2]string{a, b})
-			others()
-			q := *last.Load()
-			return ask(ctx, q[0], q[1])
+	wrong("ids are compared without regard to case", "ids that differ in case alone are different", in(false, func(p *people, a, b string) bool { return fold(p, false, a, b) }))
+	wrong("members are found by a part of the number", "a part of an id is not that id", in(true, func(p *people, a, b string) bool {
+		var joined string
+		for _, m := range p.Groups[b] {
+			joined += fmt.Sprint(number(m)) + ","
+		}
+		return number(a) != 0 && strings.Contains(joined, fmt.Sprint(number(a)))
+	}))
+	wrong("members are found by a part of the id", "a part of an id is not that id", in(true, func(p *people, a, b string) bool {
+		return strings.Contains(strings.Join(p.Groups[b], ","), a)
+	}))
+	wrong("an unknown user is an error", "an unknown id is related to nobody and no error", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+		if number(a) == 504 {
+			return false, errFault
+		}
+		return p.answer(ctx, group, a, b)
+	})
+	var mu sync.Mutex
+	var last [2]string
+	wrong("answers are mixed up", "questions at the same time get their own answers", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+		mu.Lock()
+		last = [2]string{a, b}
+		mu.Unlock()
+		others()
+		mu.Lock()
+		asked := last
+		mu.Unlock()
+		return p.answer(ctx, group, asked[0], asked[1])
+	})
+	ignores := func(of bool) question {
+		return func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+			if group == of {
+				ctx = context.WithoutCancel(ctx)
+			}
+			return p.answer(ctx, group, a, b)
 		}
 	}
+	wrong("a question about friends ignores the context", "a cancelled question about friends is an error", ignores(false))
+	wrong("a question about members ignores the context", "a cancelled question about members is an error", ignores(true))
+	all = append(all, implementation{"relations: a yes is kept for ever", relations(func() func(context.Context, *people, bool, string, string) (bool, error) {
+		var known sync.Map
+		return func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+			if _, ok := known.Load([3]any{group, a, b}); ok && ctx.Err() == nil {
+				return true, nil
+			}
+			yes, err := p.answer(ctx, group, a, b)
+			if yes {
+				known.Store([3]any{group, a, b}, true)
+			}
+			return yes, err
+		}
+	}), "who was removed is no longer related"})
+	wrong("a failure is a no", "a failing backend is an error and not a no", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
+		yes, _ := p.answer(ctx, group, a, b)
+		return yes, ctx.Err()
+	})
+	return all
+}
 
-	const directions = "friends are friends in both directions"
-	const strangers = "strangers are no friends"
-	const themselves = "nobody is a friend of themselves"
-	const members = "a member is in the group"
-	const outsiders = "a stranger is not in the group"
-	const mixedUp = "a group is not the user with its number"
-	const inCase = "ids that differ in case alone are different"
-	const unknown = "an unknown id is related to nobody and no error"
-	const atOnce = "questions at the same time get their own answers"
-	return map[string]implementation{
-		"fails on a friend that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				if _, err := codec.Decode(b); err != nil {
-					return false, errFault
-				}
-				return r.Relations.AreFriends(ctx, a, b)
-			}
-		}),
-		"fails on a group that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(r *related, _ misctest.World) {
-			r.member = func(ctx context.Context, a, b string) (bool, error) {
-				if _, err := codec.Decode(a); err != nil {
-					return false, errFault
-				}
-				return r.Relations.IsGroupMember(ctx, a, b)
-			}
-		}),
-		"friends in the order of strings": wrong(directions, func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				ok, err := r.Relations.AreFriends(ctx, a, b)
-				return ok && a < b, err
-			}
-		}),
-		"friends against the order of strings": wrong(directions, func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				ok, err := r.Relations.AreFriends(ctx, a, b)
-				return ok && a > b, err
-			}
-		}),
-		"friends whose ids have another order than their numbers are lost": wrong(directions, func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				ok, err := r.Relations.AreFriends(ctx, a, b)
-				return ok && (a < b) == (number(a) < number(b)), err
-			}
-		}),
-		"friends whose ids have the order of their numbers are lost": wrong(directions, func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				ok, err := r.Relations.AreFriends(ctx, a, b)
-				return ok && (a < b) != (number(a) < number(b)), err
-			}
-		}),
-		"who has a friend is everyone's friend": also(strangers, func(w misctest.World, a, _ string) bool {
-			return anyUser(w, func(u string) bool { return friends(w, a, u) })
-		}, nil),
-		"whoever has a friend is a friend of all": also(strangers, func(w misctest.World, _, b string) bool {
-			return anyUser(w, func(u string) bool { return friends(w, b, u) })
-		}, nil),
-		"friends of friends are friends": also(strangers, func(w misctest.World, a, b string) bool {
-			return a != b && anyUser(w, func(u string) bool { return friends(w, a, u) && friends(w, u, b) })
-		}, nil),
-		"members of one group are friends": also(strangers, func(w misctest.World, a, b string) bool {
-			for g := range w.Groups {
-				if a != b && member(w, g, a) && member(w, g, b) {
-					return true
-				}
-			}
-			return false
-		}, nil),
-		"everyone is a friend of themselves": also(themselves, func(_ misctest.World, a, b string) bool { return a == b }, nil),
-		"a group has one member": wrong(members, func(r *related, w misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				list := w.Groups[g]
-				return len(list) > 0 && list[0] == u, ctx.Err()
-			}
-		}),
-		"a group's first member is forgotten": wrong(members, func(r *related, w misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				ok, err := r.Relations.IsGroupMember(ctx, g, u)
-				return ok && (len(w.Groups[g]) < 2 || w.Groups[g][0] != u), err
-			}
-		}),
-		"a user is in one group": wrong(members, func(r *related, w misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				ok, err := r.Relations.IsGroupMember(ctx, g, u)
-				for other := range w.Groups {
-					ok = ok && (other <= g || !member(w, other, u))
-				}
-				return ok, err
-			}
-		}),
-		"a member of any group is in all": also(outsiders, nil, func(w misctest.World, _, u string) bool {
-			for g := range w.Groups {
-				if member(w, g, u) {
-					return true
-				}
-			}
-			return false
-		}),
-		"a friend of a member is in the group": also(outsiders, nil, func(w misctest.World, g, u string) bool {
-			return anyUser(w, func(m string) bool { return member(w, g, m) && friends(w, m, u) })
-		}),
-		"who shares a group with a member is in": also(outsiders, nil, func(w misctest.World, g, u string) bool {
-			for other := range w.Groups {
-				if member(w, other, u) && anyUser(w, func(m string) bool { return member(w, other, m) && member(w, g, m) }) {
-					return true
-				}
-			}
-			return false
-		}),
-		"an empty group is open to all": also(outsiders, nil, func(w misctest.World, g, _ string) bool {
-			list, ok := w.Groups[g]
-			return ok && len(list) == 0
-		}),
-		"friends are looked up among members": also(mixedUp, member, nil),
-		"friends are looked up among members, the other way round": also(mixedUp, func(w misctest.World, a, b string) bool {
-			return member(w, b, a)
-		}, nil),
-		"members are looked up among friends": also(mixedUp, nil, friends),
-		"members are looked up in the order of listed friends": also(mixedUp, nil, func(w misctest.World, a, b string) bool {
-			for _, f := range w.Friends {
-				if f == [2]string{b, a} {
-					return true
-				}
-			}
-			return false
-		}),
-		"a group is in itself": also(mixedUp, nil, func(w misctest.World, g, u string) bool {
-			_, ok := w.Groups[g]
-			return ok && g == u
-		}),
-		"group and user may be swapped": also(mixedUp, nil, func(w misctest.World, g, u string) bool { return member(w, u, g) }),
-		"users are compared without regard to case": also(inCase, func(w misctest.World, a, b string) bool {
-			return anyUser(w, func(u string) bool { return strings.EqualFold(u, a) && friends(w, u, b) })
-		}, nil),
-		"other users are compared without regard to case": also(inCase, func(w misctest.World, a, b string) bool {
-			return anyUser(w, func(u string) bool { return strings.EqualFold(u, b) && friends(w, a, u) })
-		}, nil),
-		"groups are compared without regard to case": also(inCase, nil, func(w misctest.World, g, u string) bool {
-			for other := range w.Groups {
-				if strings.EqualFold(other, g) && member(w, other, u) {
-					return true
-				}
-			}
-			return false
-		}),
-		"members are compared without regard to case": also(inCase, nil, func(w misctest.World, g, u string) bool {
-			return anyUser(w, func(m string) bool { return strings.EqualFold(m, u) && member(w, g, m) })
-		}),
-		"an unknown user is an error": wrong(unknown, func(r *related, w misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				if !known(w, a) {
-					return false, errFault
-				}
-				return r.Relations.AreFriends(ctx, a, b)
-			}
-		}),
-		"an unknown other user is an error": wrong(unknown, func(r *related, w misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				if !known(w, b) {
-					return false, errFault
-				}
-				return r.Relations.AreFriends(ctx, a, b)
-			}
-		}),
-		"two unknown users are friends": also(unknown, func(w misctest.World, a, b string) bool {
-			return !known(w, a) && !known(w, b)
-		}, nil),
-		"an unknown member is an error": wrong(unknown, func(r *related, w misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				if !known(w, u) {
-					return false, errFault
-				}
-				return r.Relations.IsGroupMember(ctx, g, u)
-			}
-		}),
-		"an unknown group is an error": wrong(unknown, func(r *related, w misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				if _, ok := w.Groups[g]; !ok {
-					return false, errFault
-				}
-				return r.Relations.IsGroupMember(ctx, g, u)
-			}
-		}),
-		"an unknown user is in every unknown group": also(unknown, nil, func(w misctest.World, g, u string) bool {
-			_, ok := w.Groups[g]
-			return !ok && !known(w, u)
-		}),
-		"questions about friends overwrite each other": wrong(atOnce, func(r *related, _ misctest.World) {
-			r.friends = scratch(r.Relations.AreFriends)
-		}),
-		"questions about members overwrite each other": wrong(atOnce, func(r *related, _ misctest.World) {
-			r.member = scratch(r.Relations.IsGroupMember)
-		}),
-		"a question about friends ignores the context": wrong("a cancelled question about friends is an error", func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				return r.Relations.AreFriends(context.WithoutCancel(ctx), a, b)
-			}
-		}),
-		"a cancelled question about friends is no": wrong("a cancelled question about friends is an error", func(r *related, _ misctest.World) {
-			r.friends = func(ctx context.Context, a, b string) (bool, error) {
-				ok, _ := r.Relations.AreFriends(ctx, a, b)
-				return ok, nil
-			}
-		}),
-		"a question about members ignores the context": wrong("a cancelled question about members is an error", func(r *related, _ misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				return r.Relations.IsGroupMember(context.WithoutCancel(ctx), g, u)
-			}
-		}),
-		"a cancelled question about members is no": wrong("a cancelled question about members is an error", func(r *related, _ misctest.World) {
-			r.member = func(ctx context.Context, g, u string) (bool, error) {
-				ok, _ := r.Relations.IsGroupMember(ctx, g, u)
-				return ok, nil
-			}
-		}),
+// A relatedStore asks its relations whether the user may reach the
+// conversation.
+type relatedStore struct {
+	*misc.MemoryStore
+	*misctest.Relations
+	ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)
+}
+
+func (s *relatedStore) RelatedScreenCapture(ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	return s.ask(ctx, s, user, c)
+}
+
+func (s *relatedStore) relation(ctx context.Context, user string, c misc.Conversation) (bool, error) {
+	a, b := c.Users()
+	switch {
+	case c.Type() == misc.Group:
+		return s.IsGroupMember(ctx, user, c.GroupID())
+	case a == user:
+		return s.AreFriends(ctx, user, b)
+	case b == user:
+		return s.AreFriends(ctx, user, a)
+	}
+	return false, ctx.Err()
+}
+
+func bothQuestions(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	related, err := s.relation(ctx, user, c)
+	if err != nil || !related {
+		return false, misc.NoticeOff, err
+	}
+	status, err := s.ScreenCapture(ctx, c)
+	return true, status, err
+}
+
+func relatedStores(ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) func(*testing.T) {
+	return func(t *testing.T) {
+		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore {
+			return &relatedStore{misc.NewMemoryStore(), misctest.NewRelations(w), ask}
+		})
 	}
 }
 
-// A source answers what its functions answer, where it has them, and always
-// the same otherwise.
+func wrongRelatedStores() []implementation {
+	var all []implementation
+	wrong := func(name, breaks string, ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) {
+		all = append(all, implementation{"related: " + name, relatedStores(ask), breaks})
+	}
+	wrong("the setting of the first user alone", "friends read their setting whoever asks", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		related, status, err := bothQuestions(ctx, s, user, c)
+		if _, b := c.Users(); b == user {
+			status = misc.NoticeOff
+		}
+		return related, status, err
+	})
+	wrong("groups are never on", "members read the setting of their group", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		related, status, err := bothQuestions(ctx, s, user, c)
+		if c.Type() == misc.Group {
+			status = misc.NoticeOff
+		}
+		return related, status, err
+	})
+	wrong("what is on is for everybody", "strangers are not related, whatever is set", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		related, _, err := bothQuestions(ctx, s, user, c)
+		status, _ := s.ScreenCapture(ctx, c)
+		return related || status == misc.NoticeOn, status, err
+	})
+	wrong("the pair is checked and not the asker", "the one who asks counts, and not only the pair", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		if a, _ := c.Users(); c.Type() == misc.Private {
+			user = a
+		}
+		return bothQuestions(ctx, s, user, c)
+	})
+	wrong("a group is looked up as a user", "a group is not a user with its number", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		related, status, err := bothQuestions(ctx, s, user, c)
+		if friends, _ := s.AreFriends(ctx, user, c.GroupID()); friends {
+			related = true
+		}
+		return related, status, err
+	})
+	wrong("an invalid id is a failure", "an invalid id is not related or misc.ErrInvalidID", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		if a, b := c.Users(); number(c.GroupID())+number(a)*number(b) == 0 {
+			return false, misc.NoticeOff, errFault
+		}
+		return bothQuestions(ctx, s, user, c)
+	})
+	wrong("the context is ignored", "a cancelled question is an error", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+		return bothQuestions(context.WithoutCancel(ctx), s, user, c)
+	})
+	return all
+}
+
+// A source answers as its functions do.
 type source struct {
 	latest  func(q misc.UpdateQuery) (*misc.Release, error)
 	clients func() (*misc.ClientVersions, error)
-
-	deafRelease, deafClients bool // the context is ignored
-}
-
-func versions(newSource func() misc.VersionSource) func(*testing.T) {
-	return func(t *testing.T) {
-		misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource { return newSource() })
-	}
-}
-
-func newRelease(name string) *misc.Release {
-	return &misc.Release{
-		Version: "1.2.3", URL: "https://example.com/1.2.3.zip", Name: name, PubDate: "2020-01-02",
-		Extra: map[string]json.RawMessage{"size": json.RawMessage("5")},
-	}
-}
-
-func newClients() *misc.ClientVersions {
-	client := misc.ClientVersion{Version: "2.0.1", Build: "202001020304", URL: "https://example.com/app"}
-	return &misc.ClientVersions{IOS: client, Android: client, Extra: map[string]json.RawMessage{"note": json.RawMessage(`"x"`)}}
-}
-
-func staticVersions() *misc.StaticVersions {
-	return must(misc.NewStaticVersions(newRelease("SealTalk"), newClients()))
+	ignores string // the context, in this method
 }
 
 func (s *source) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
-	if err := ctx.Err(); err != nil && !s.deafRelease {
+	if err := ctx.Err(); err != nil && s.ignores != "latest" {
 		return nil, err
-	}
-	if s.latest == nil {
-		return newRelease("SealTalk"), nil
 	}
 	return s.latest(q)
 }
 
 func (s *source) ClientVersions(ctx context.Context) (*misc.ClientVersions, error) {
-	if err := ctx.Err(); err != nil && !s.deafClients {
+	if err := ctx.Err(); err != nil && s.ignores != "clients" {
 		return nil, err
-	}
-	if s.clients == nil {
-		return newClients(), nil
 	}
 	return s.clients()
 }
 
-func wrongVersions() map[string]implementation {
-	// Each suite's source is made by a function of its own, so that none
-	// shares what another changes.
-	wrong := func(breaks string, newSource func() *source) implementation {
-		return implementation{breaks: breaks, suite: versions(func() misc.VersionSource { return newSource() })}
-	}
-	latest := func(breaks string, f func(q misc.UpdateQuery) (*misc.Release, error)) implementation {
-		return wrong(breaks, func() *source { return &source{latest: f} })
-	}
-	clients := func(breaks string, f func() (*misc.ClientVersions, error)) implementation {
-		return wrong(breaks, func() *source { return &source{clients: f} })
-	}
+func newRelease(name string) *misc.Release {
+	return must(misc.NewRelease(misc.ReleaseFields{Version: "1.0.2", URL: "https://example.com/" + url.PathEscape(name), Name: name,
+		Extra: map[string]json.RawMessage{"size": json.RawMessage("1")}}))
+}
 
-	const valid = "the latest release is valid or there is none"
-	const validClients = "the client versions are valid"
-	const anyVersion = "the latest release is the same for older and newer clients"
-	const asFields = "what is handed over goes out as its fields say"
-	const unchanged = "what was handed over is never changed"
-	const atOnce = "questions at the same time get their own answers"
-	return map[string]implementation{
-		"no release is nil without an error": latest(valid, func(q misc.UpdateQuery) (*misc.Release, error) {
-			if q.Platform == "darwin" {
-				return newRelease("darwin"), nil
-			}
-			return nil, nil
-		}),
-		"no release is an error of its own": latest(valid, func(q misc.UpdateQuery) (*misc.Release, error) {
-			if q.Platform != "no such platform" {
-				return newRelease("SealTalk"), nil
-			}
-			return nil, errFault
-		}),
-		"a release is invalid": latest(valid, func(q misc.UpdateQuery) (*misc.Release, error) {
-			r := newRelease("SealTalk")
+func newClients(version string) *misc.ClientVersions {
+	return must(misc.NewClientVersions(misc.ClientVersionsFields{
+		IOS:     misc.ClientVersion{Version: version, Build: "202001020304", URL: "https://example.com/ios"},
+		Android: misc.ClientVersion{Version: version, URL: "https://example.com/android"},
+	}))
+}
+
+// newSource answers by the whole query, as a source may.
+func newSource() *source {
+	clients := newClients("1")
+	return &source{
+		latest: func(q misc.UpdateQuery) (*misc.Release, error) {
 			if q.Platform == "linux" {
-				r.URL = "/1.2.3.zip"
+				return nil, fmt.Errorf("none for %s: %w", q.Platform, misc.ErrNoRelease)
 			}
-			return r, nil
-		}),
-		"a release is invalid for a client that says no platform": latest(valid, func(q misc.UpdateQuery) (*misc.Release, error) {
-			r := newRelease("SealTalk")
-			if q.Platform == "" {
-				r.Version = "1.2"
-			}
-			return r, nil
-		}),
-		"client versions are nil without an error": clients(validClients, func() (*misc.ClientVersions, error) { return nil, nil }),
-		"client versions are an error":             clients(validClients, func() (*misc.ClientVersions, error) { return nil, errFault }),
-		"client versions are invalid": clients(validClients, func() (*misc.ClientVersions, error) {
-			v := newClients()
-			v.Android = misc.ClientVersion{}
-			return v, nil
-		}),
-		"an equal version has no release": latest(anyVersion, func(q misc.UpdateQuery) (*misc.Release, error) {
-			if q.Version == "1.2.3" {
-				return nil, misc.ErrNoRelease
-			}
-			return newRelease("SealTalk"), nil
-		}),
-		"a newer version has no release": latest(anyVersion, func(q misc.UpdateQuery) (*misc.Release, error) {
-			if c, err := misc.CompareVersions(q.Version, "1.2.3"); c > 0 || err != nil {
-				return nil, errors.Join(misc.ErrNoRelease, err)
-			}
-			return newRelease("SealTalk"), nil
-		}),
-		"an older version is offered another release": latest(anyVersion, func(q misc.UpdateQuery) (*misc.Release, error) {
-			if c, err := misc.CompareVersions(q.Version, "1.0.0"); c < 0 || err != nil {
-				return newRelease("stepping stone"), err
-			}
-			return newRelease("SealTalk"), nil
-		}),
-		"a release is changed after it was encoded": latest(asFields, func(misc.UpdateQuery) (*misc.Release, error) {
-			r := newRelease("SealTalk")
-			_, err := r.MarshalJSON()
-			r.URL = "https://cdn.example.com/1.2.3.zip"
-			return r, err
-		}),
-		"client versions are changed after they were encoded": clients(asFields, func() (*misc.ClientVersions, error) {
-			v := newClients()
-			_, err := v.MarshalJSON()
-			v.IOS.URL = "https://cdn.example.com/app"
-			return v, err
-		}),
-		// They change it for a version that no other rule asks about, or the
-		// rule about questions at the same time would be a data race.
-		"a release is changed for another client": wrong(unchanged, func() *source {
-			r := newRelease("SealTalk")
-			return &source{latest: func(q misc.UpdateQuery) (*misc.Release, error) {
-				if q.Version == "1.0.1" {
-					r.Name = q.Platform
-				}
-				return r, nil
-			}}
-		}),
-		"client versions are changed after another client asked": wrong(unchanged, func() *source {
-			v := newClients()
-			return &source{
-				latest: func(q misc.UpdateQuery) (*misc.Release, error) {
-					if q.Version == "1.0.1" {
-						v.IOS.Version = q.Version
-					}
-					return newRelease("SealTalk"), nil
-				},
-				clients: func() (*misc.ClientVersions, error) { return v, nil },
-			}
-		}),
-		"questions about the release overwrite each other": wrong(atOnce, func() *source {
-			var last atomic.Pointer[string]
-			return &source{latest: func(q misc.UpdateQuery) (*misc.Release, error) {
-				last.Store(&q.Platform)
-				others()
-				return newRelease(*last.Load()), nil
-			}}
-		}),
-		"questions about the client versions disturb each other": wrong(atOnce, func() *source {
-			var underway atomic.Int32
-			return &source{clients: func() (*misc.ClientVersions, error) {
-				defer underway.Add(-1)
-				v := newClients()
-				if underway.Add(1) > 1 {
-					v.Extra = nil
-				}
-				others()
-				return v, nil
-			}}
-		}),
-		"a question about the release ignores the context": wrong("a cancelled question about the release is an error",
-			func() *source { return &source{deafRelease: true} }),
-		"a question about the client versions ignores the context": wrong("a cancelled question about the client versions is an error",
-			func() *source { return &source{deafClients: true} }),
+			return newRelease(q.Platform + q.Arch + q.Channel + q.Version), nil
+		},
+		clients: func() (*misc.ClientVersions, error) { return clients, nil },
 	}
 }
 
-// A sender hands each message to the cloud, its recording fake, as send says.
+func versions(change func(s *source)) func(*testing.T) {
+	return func(t *testing.T) {
+		misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource {
+			s := newSource()
+			change(s)
+			return s
+		}, misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"}})
+	}
+}
+
+func wrongVersions() []implementation {
+	var all []implementation
+	wrong := func(name, breaks string, change func(s *source)) {
+		all = append(all, implementation{"versions: " + name, versions(change), breaks})
+	}
+	const valid = "the latest release is valid or there is none"
+	wrong("no release and no error", valid, func(s *source) {
+		latest := s.latest
+		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { r, _ := latest(q); return r, nil }
+	})
+	wrong("a release that no constructor made", valid, func(s *source) {
+		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { return &misc.Release{}, nil }
+	})
+	wrong("never a release", "there is a release for the query of the options", func(s *source) {
+		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { return nil, misc.ErrNoRelease }
+	})
+	wrong("versions that no constructor made", "the client versions are valid", func(s *source) {
+		s.clients = func() (*misc.ClientVersions, error) { return &misc.ClientVersions{}, nil }
+	})
+	const changed = "what was handed over is never changed"
+	wrong("one release is overwritten for each question", changed, func(s *source) {
+		latest, shared := s.latest, misc.Release{}
+		var mu sync.Mutex
+		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			r, err := latest(q)
+			if err != nil {
+				return nil, err
+			}
+			shared = *r
+			return &shared, nil
+		}
+	})
+	wrong("client versions are overwritten", changed, func(s *source) {
+		shared, n := newClients("1"), atomic.Int64{}
+		var mu sync.Mutex
+		s.clients = func() (*misc.ClientVersions, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			*shared = *newClients(fmt.Sprint(n.Add(1)))
+			return shared, nil
+		}
+	})
+	wrong("answers are mixed up", "questions at the same time get their own answers", func(s *source) {
+		latest := s.latest
+		var last atomic.Pointer[misc.UpdateQuery]
+		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+			last.Store(&q)
+			others()
+			return latest(*last.Load())
+		}
+	})
+	wrong("a question about the release ignores the context", "a cancelled question about the release is an error", func(s *source) { s.ignores = "latest" })
+	wrong("a question about the client versions ignores the context", "a cancelled question about the client versions is an error", func(s *source) { s.ignores = "clients" })
+	return all
+}
+
+// A cloud takes messages, unless it refuses them, and may lose its answers.
+type cloud struct {
+	mu             sync.Mutex
+	taken          []misc.Message
+	refuses, loses bool
+}
+
+func (c *cloud) take(ctx context.Context, m misc.Message) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m.Type != misc.Private && m.Type != misc.Group {
+		return misc.ErrUnsupportedType
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.refuses {
+		return misc.ErrRefused
+	}
+	c.taken = append(c.taken, m)
+	if c.loses {
+		return misc.ErrUnreachable
+	}
+	return nil
+}
+
+func (c *cloud) delivered() []misc.Message {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]misc.Message(nil), c.taken...)
+}
+
 type sender func(ctx context.Context, m misc.Message) error
 
 func (f sender) Send(ctx context.Context, m misc.Message) error { return f(ctx, m) }
 
-func messenger(over func(cloud *misctest.Messenger) misc.Messenger) func(*testing.T) {
+func messenger(over func(c *cloud) sender) func(*testing.T) {
 	return func(t *testing.T) {
+		var c *cloud
+		until := func(fault *bool) func() {
+			*fault = true
+			return func() { *fault = false }
+		}
 		misctest.TestMessenger(t, func(*testing.T) (misc.Messenger, func() []misc.Message) {
-			var cloud misctest.Messenger
-			return over(&cloud), cloud.Delivered
+			c = &cloud{}
+			return over(c), c.delivered
+		}, misctest.MessengerOptions{
+			Refuse: func(*testing.T) func() { return until(&c.refuses) },
+			Lose:   func(*testing.T) func() { return until(&c.loses) },
 		})
 	}
 }
 
-func wrongMessengers() map[string]implementation {
-	wrong := func(breaks string, over func(cloud *misctest.Messenger) sender) implementation {
-		return implementation{breaks: breaks, suite: messenger(func(cloud *misctest.Messenger) misc.Messenger { return over(cloud) })}
+func wrongMessengers() []implementation {
+	var all []implementation
+	wrong := func(name, breaks string, over func(c *cloud) sender) {
+		all = append(all, implementation{"messenger: " + name, messenger(over), breaks})
 	}
-	// changing sends what change makes of a message.
-	changing := func(breaks string, change func(m *misc.Message)) implementation {
-		return wrong(breaks, func(cloud *misctest.Messenger) sender {
+	// changed changes each message on its way.
+	changed := func(name, breaks string, change func(m *misc.Message)) {
+		wrong(name, breaks, func(c *cloud) sender {
 			return func(ctx context.Context, m misc.Message) error {
 				change(&m)
-				return cloud.Send(ctx, m)
+				return c.take(ctx, m)
 			}
 		})
 	}
-	deliver := func(cloud *misctest.Messenger, m misc.Message) { _ = cloud.Send(context.Background(), m) }
-	isKnown := func(m misc.Message) bool { return m.Type == misc.Private || m.Type == misc.Group }
-
-	const private = "a private message arrives whole"
-	const group = "a group message arrives whole"
-	const text = "text arrives as it was written"
-	const longest = "the longest message arrives whole"
-	const again = "a message sent again arrives again"
-	const atOnce = "messages sent at the same time arrive once each"
-	const unsupported = "an unsupported conversation type is an error and sends nothing"
-	const cancelled = "a cancelled send is an error and sends nothing"
-	return map[string]implementation{
-		"a private message is delivered twice": wrong(private, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if m.Type == misc.Private && ctx.Err() == nil {
-					deliver(cloud, m)
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"nothing is delivered": wrong(private, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if ctx.Err() == nil && isKnown(m) {
-					return nil
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a delivered message is an error": wrong(private, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if err := cloud.Send(ctx, m); err != nil || m.Type == misc.Group {
-					return err
-				}
-				return errFault
-			}
-		}),
-		"a private message goes to its sender": changing(private, func(m *misc.Message) {
-			if m.Type == misc.Private {
-				m.From, m.To = m.To, m.From
-			}
-		}),
-		"the sender's devices are left out":    changing(private, func(m *misc.Message) { m.IncludeSender = false }),
-		"the sender's devices are included":    changing(private, func(m *misc.Message) { m.IncludeSender = true }),
-		"the push content is left out":         changing(private, func(m *misc.Message) { m.PushContent = "" }),
-		"the push content is made up":          changing(private, func(m *misc.Message) { m.PushContent = cmp.Or(m.PushContent, "New message") }),
-		"every private message is a text":      changing(private, func(m *misc.Message) { m.ObjectName = "RC:TxtMsg" }),
-		"content that is no JSON is made some": changing(private, func(m *misc.Message) { m.Content = strings.Replace(m.Content, "hello", `{"content":"hello"}`, 1) }),
-		"a group message goes out as a private one": changing(group, func(m *misc.Message) {
-			if m.Type == misc.Group {
-				m.Type = misc.Private
-			}
-		}),
-		"a group message is delivered twice": wrong(group, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if m.Type == misc.Group && ctx.Err() == nil {
-					deliver(cloud, m)
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"the mention is left out": changing(group, func(m *misc.Message) { m.Mentioned = false }),
-		"every group message mentions": changing(group, func(m *misc.Message) {
-			m.Mentioned = m.Type == misc.Group
-		}),
-		"a mention leaves out the sender's devices": changing(group, func(m *misc.Message) { m.IncludeSender = m.IncludeSender && !m.Mentioned }),
-		"a group of the sender's number is left alone": wrong(group, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if m.Type == misc.Group && m.From == m.To {
-					return ctx.Err()
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a form is not encoded": changing(text, func(m *misc.Message) {
-			if content, err := url.QueryUnescape(m.Content); err == nil {
-				m.Content = content
-			}
-		}),
-		"the push content is not encoded": changing(text, func(m *misc.Message) { m.PushContent, _, _ = strings.Cut(m.PushContent, "&") }),
-		"HTML is escaped": changing(text, func(m *misc.Message) {
-			m.Content = strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`).Replace(m.Content)
-		}),
-		"spaces are trimmed":           changing(text, func(m *misc.Message) { m.Content = strings.TrimSpace(m.Content) }),
-		"line ends are made alike":     changing(text, func(m *misc.Message) { m.Content = strings.ReplaceAll(m.Content, "\r\n", "\n") }),
-		"backslashes are read as such": changing(text, func(m *misc.Message) { m.Content = strings.ReplaceAll(m.Content, `\n`, "\n") }),
-		"symbols of four bytes are lost": changing(text, func(m *misc.Message) {
-			m.Content = strings.Map(func(r rune) rune {
-				if r > 0xffff {
-					return '?'
-				}
-				return r
-			}, m.Content)
-		}),
-		"long content is cut": changing(longest, func(m *misc.Message) { m.Content = m.Content[:min(len(m.Content), misc.MaxContent-1)] }),
-		"a long object name is refused": wrong(longest, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if len(m.ObjectName) >= misc.MaxObjectName {
-					return errFault
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a message sent again is left out": wrong(again, func(cloud *misctest.Messenger) sender {
-			var sent sync.Map
-			return func(ctx context.Context, m misc.Message) error {
-				if ctx.Err() == nil && isKnown(m) {
-					if _, again := sent.LoadOrStore(m, true); again {
-						return nil
-					}
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"messages overwrite each other": wrong(atOnce, func(cloud *misctest.Messenger) sender {
-			var last atomic.Pointer[misc.Message]
-			return func(ctx context.Context, m misc.Message) error {
-				last.Store(&m)
-				others()
-				return cloud.Send(ctx, *last.Load())
-			}
-		}),
-		"a message that meets another is sent twice": wrong(atOnce, func(cloud *misctest.Messenger) sender {
-			var underway atomic.Int32
-			return func(ctx context.Context, m misc.Message) error {
-				defer underway.Add(-1)
-				if underway.Add(1) > 1 {
-					deliver(cloud, m)
-				}
-				others()
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"an unsupported type goes out as a group message": wrong(unsupported, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if m.Type != misc.Private {
-					m.Type = misc.Group
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"an unsupported type is no error": wrong(unsupported, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if !isKnown(m) {
-					return nil
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"an unsupported type is an error, and goes out": wrong(unsupported, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if !isKnown(m) {
-					m.Type = misc.Private
-					deliver(cloud, m)
-					return errFault
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a send ignores the context": wrong(cancelled, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error { return cloud.Send(context.WithoutCancel(ctx), m) }
-		}),
-		"a cancelled send is no error": wrong(cancelled, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if ctx.Err() != nil {
-					return nil
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a cancelled group message is no error": wrong(cancelled, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if ctx.Err() != nil && m.Type == misc.Group {
-					return nil
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
-		"a cancelled send is an error, and goes out": wrong(cancelled, func(cloud *misctest.Messenger) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if ctx.Err() != nil {
-					deliver(cloud, m)
-				}
-				return cloud.Send(ctx, m)
-			}
-		}),
+	unescaped := func(s string) string {
+		values, _ := url.ParseQuery("v=" + s)
+		return values.Get("v")
 	}
-}
-
-// A relatedStore answers both questions at once, from two fakes.
-type relatedStore struct {
-	*misc.MemoryStore
-	*misctest.Relations
-	answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)
-}
-
-func (s *relatedStore) RelatedScreenCapture(ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	return s.answer(s, ctx, user, c)
-}
-
-// relation asks the relations as misc.Service does.
-func (s *relatedStore) relation(ctx context.Context, user string, c misc.Conversation) (bool, error) {
-	if c.Type() == misc.Group {
-		return s.IsGroupMember(ctx, c.GroupID(), user)
-	}
-	other, b := c.Users()
-	if other == user {
-		other = b
-	}
-	return s.AreFriends(ctx, user, other)
-}
-
-func bothQuestions(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	related, err := s.relation(ctx, user, c)
-	if err != nil {
-		return false, misc.NoticeOff, err
-	}
-	status, err := s.ScreenCapture(ctx, c)
-	return related, status, err
-}
-
-func relatedStores(answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) func(*testing.T) {
-	return func(t *testing.T) {
-		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore {
-			return &relatedStore{misc.NewMemoryStore(), misctest.NewRelations(w), answer}
-		})
-	}
-}
-
-func wrongRelatedStores() map[string]implementation {
-	wrong := func(breaks string, answer func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) implementation {
-		return implementation{breaks: breaks, suite: relatedStores(answer)}
-	}
-	return map[string]implementation{
-		"asks for the first user of the pair": wrong("friends read their setting whoever asks", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			if first, _ := c.Users(); c.Type() == misc.Private && first != user {
-				related, err := s.AreFriends(ctx, user, user)
-				return related, misc.NoticeOff, err
+	changed("the push content is left out in private", "a private message arrives whole", func(m *misc.Message) {
+		if m.Type == misc.Private {
+			m.PushContent = ""
+		}
+	})
+	changed("mentions are left out", "a group message arrives whole", func(m *misc.Message) { m.Mentioned = false })
+	changed("content is not escaped", "text arrives as it was written", func(m *misc.Message) { m.Content = unescaped(m.Content) })
+	changed("ids are not escaped", "ids and types arrive as they are", func(m *misc.Message) { m.To = unescaped(m.To) })
+	changed("types are not escaped", "ids and types arrive as they are", func(m *misc.Message) { m.ObjectName = unescaped(m.ObjectName) })
+	changed("content is cut", "the longest message arrives whole", func(m *misc.Message) { m.Content = fmt.Sprintf("%.65536s", m.Content) })
+	wrong("a message is known again", "a message sent again arrives again", func(c *cloud) sender {
+		var sent sync.Map
+		return func(ctx context.Context, m misc.Message) error {
+			if _, again := sent.LoadOrStore(m, true); again && ctx.Err() == nil {
+				return nil
 			}
-			return bothQuestions(s, ctx, user, c)
-		}),
-		"a group never set has no members": wrong("members read the setting of their group", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			related, status, err := bothQuestions(s, ctx, user, c)
-			return related && (status == misc.NoticeOn || c.Type() == misc.Private), status, err
-		}),
-		"whatever is on is related": wrong("strangers are not related, whatever is set", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			related, status, err := bothQuestions(s, ctx, user, c)
-			return related || status == misc.NoticeOn, status, err
-		}),
-		"takes friends for members": wrong("a group is not a user with its number", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			related, status, err := bothQuestions(s, ctx, user, c)
-			if err == nil && c.Type() == misc.Group && !related {
-				related, err = s.AreFriends(ctx, user, c.GroupID())
+			return c.take(ctx, m)
+		}
+	})
+	wrong("messages share a buffer", "messages sent at the same time arrive once each", func(c *cloud) sender {
+		var buffer atomic.Pointer[misc.Message]
+		return func(ctx context.Context, m misc.Message) error {
+			buffer.Store(&m)
+			others()
+			return c.take(ctx, *buffer.Load())
+		}
+	})
+	changed("any type is a group", "an unsupported conversation type is an error and sends nothing", func(m *misc.Message) {
+		if m.Type != misc.Private {
+			m.Type = misc.Group
+		}
+	})
+	wrong("the context is ignored", "a cancelled send is an error and sends nothing", func(c *cloud) sender {
+		return func(ctx context.Context, m misc.Message) error { return c.take(context.WithoutCancel(ctx), m) }
+	})
+	wrong("a cancelled send goes out", "a cancelled send is an error and sends nothing", func(c *cloud) sender {
+		return func(ctx context.Context, m misc.Message) error {
+			return cmp.Or(c.take(context.WithoutCancel(ctx), m), ctx.Err())
+		}
+	})
+	wrong("a refusal is success", "a refusal is an error", func(c *cloud) sender {
+		return func(ctx context.Context, m misc.Message) error {
+			if err := c.take(ctx, m); !errors.Is(err, misc.ErrRefused) {
+				return err
 			}
-			return related, status, err
-		}),
-		"fails on an id that it cannot read": wrong("an id that is none is not related or misc.ErrInvalidID", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			a, b := c.Users()
-			_, errA := codec.Decode(cmp.Or(a, c.GroupID()))
-			_, errB := codec.Decode(cmp.Or(b, c.GroupID()))
-			if errA != nil || errB != nil {
-				return false, misc.NoticeOff, errFault
+			return nil
+		}
+	})
+	wrong("after any error it sends again", "a message whose answer is lost is not delivered twice", func(c *cloud) sender {
+		return func(ctx context.Context, m misc.Message) error {
+			if c.take(ctx, m) == nil {
+				return nil
 			}
-			return bothQuestions(s, ctx, user, c)
-		}),
-		"ignores its context": wrong("a cancelled question is an error", func(s *relatedStore, ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-			return bothQuestions(s, context.WithoutCancel(ctx), user, c)
-		}),
-	}
+			return c.take(ctx, m)
+		}
+	})
+	return all
 }

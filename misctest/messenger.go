@@ -12,10 +12,22 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
+// MessengerOptions let [TestMessenger] test more. Both functions are about the
+// messenger that was made last, until mend is called.
+type MessengerOptions struct {
+	// Refuse makes the cloud refuse every message and take none.
+	Refuse func(t *testing.T) (mend func())
+
+	// Lose makes the cloud take messages, but breaks the connection before the
+	// answer is out.
+	Lose func(t *testing.T) (mend func())
+}
+
 // TestMessenger tests a messenger. delivered returns all messages that the
 // chat cloud behind m took so far, in any order, and is not called while one
 // is being sent. For each call of newMessenger it begins with none.
-func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message)) {
+func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message), options ...MessengerOptions) {
+	o := optional(options)
 	rule := func(name string, check func(t *testing.T, m messenger)) {
 		t.Run(name, func(t *testing.T) {
 			m, delivered := newMessenger(t)
@@ -48,6 +60,14 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 			`back\slash \n \u0041 /`, "<b>&amp;</b>", "漢字 é 🎉 👩‍👩‍👧 \u2028", "  spaces around  ", "[]", "null",
 		} {
 			m.wantArrive(t, misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: text, PushContent: text})
+		}
+	})
+
+	rule("ids and types arrive as they are", func(t *testing.T, m messenger) {
+		for _, text := range []string{"a&toUserId=b", "a=b;c", "a+b", "a%41", "a b", "a#b?c/d", "\"a\\", "漢字"} {
+			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
+				m.wantArrive(t, misc.Message{Type: kind, From: text, To: "to " + text, ObjectName: "App:" + text, Content: "hello"})
+			}
 		}
 	})
 
@@ -105,6 +125,31 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		}
 		m.wantDelivered(t, nil)
 	})
+
+	note := misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"}
+	if !untested(t, o.Refuse == nil, "MessengerOptions.Refuse") {
+		rule("a refusal is an error", func(t *testing.T, m messenger) {
+			mend := o.Refuse(t)
+			for range 2 {
+				if err := m.Send(t.Context(), note); err == nil {
+					t.Error("Send returned no error for a message that the cloud refused")
+				}
+			}
+			m.wantDelivered(t, nil)
+			mend()
+			m.wantArrive(t, note)
+		})
+	}
+
+	if !untested(t, o.Lose == nil, "MessengerOptions.Lose") {
+		rule("a message whose answer is lost is not delivered twice", func(t *testing.T, m messenger) {
+			mend := o.Lose(t)
+			_ = m.Send(t.Context(), note) // an error, unless the messenger and the cloud know the message again
+			m.wantDelivered(t, []misc.Message{note})
+			mend()
+			m.wantArrive(t, note)
+		})
+	}
 }
 
 type messenger struct {

@@ -1,13 +1,14 @@
 // Package misctest tests implementations of the interfaces of package misc,
 // and stands in for them in the tests of a host.
 //
-// The suites [TestScreenCaptureStore], [TestRelations], [TestVersionSource],
-// [TestMessenger] and [TestRelatedStore] are called from a test of the implementation, with a
-// function that makes one. Each rule of the interface is a subtest whose name
-// says the rule. A subtest calls that function once; what the calls return may
-// share its data, such as one database. The suites measure no time: an
-// implementation that blocks is stopped by the test's own timeout. Run them
-// with the race detector.
+// The suites [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
+// [TestVersionSource] and [TestMessenger] are called from a test of the
+// implementation, with a function that makes one. Each rule of the interface is
+// a subtest whose name says the rule. A subtest calls that function once; what
+// the calls return may share its data, such as one database. Some rules need
+// more, such as a second instance or a way to make the backend fail: pass it in
+// the options of the suite. The suites measure no time: an implementation that
+// blocks is stopped by the test's own timeout. Run them with the race detector.
 //
 // [Relations] and [Messenger] are fakes; misc.NewMemoryStore and
 // misc.NewStaticVersions serve for the other two interfaces. [Cloud] stands in
@@ -60,4 +61,20 @@ func cancelled(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
+}
+
+// optional returns the options that a suite was given, and the zero value if
+// there are none.
+func optional[T any](options []T) (o T) {
+	for _, o = range options {
+	}
+	return o
+}
+
+// untested says what a suite leaves out because an option is missing.
+func untested(t *testing.T, missing bool, what string) bool {
+	if missing {
+		t.Log("not tested without this option: " + what)
+	}
+	return missing
 }

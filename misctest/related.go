@@ -47,6 +47,18 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 		}
 	})
 
+	rule("the one who asks counts, and not only the pair", world{
+		friends: [][2]uint32{{1601, 1602}, {1603, 1601}, {1604, 1602}},
+		groups:  map[uint32][]uint32{1605: {1601, 1602}},
+	}, func(t *testing.T, s relatedStore) {
+		setCapture(t, s, pair(1601, 1602), misc.NoticeOn)
+		setCapture(t, s, group(1605), misc.NoticeOn)
+		for _, asker := range []uint32{1603, 1604, 1606} { // a friend of either, and of nobody
+			s.wantStranger(t, asker, pair(1601, 1602))
+			s.wantStranger(t, asker, group(1605))
+		}
+	})
+
 	rule("a group is not a user with its number", world{
 		friends: [][2]uint32{{1301, 1302}},
 		groups:  map[uint32][]uint32{1303: {1304}},
@@ -55,7 +67,7 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 		s.wantStranger(t, 1304, pair(1303, 1304))
 	})
 
-	rule("an id that is none is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
+	rule("an invalid id is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
 		for _, id := range noIDs {
 			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(1401), id), misc.GroupConversation(id)} {
 				related, _, err := s.RelatedScreenCapture(t.Context(), ID(1401), c)

@@ -2,6 +2,7 @@ package misctest
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"testing"
@@ -15,11 +16,22 @@ type World struct {
 	Groups  map[string][]string // the members of each group
 }
 
+// RelationsOptions let [TestRelations] test more. Both functions are about the
+// relations that were made last.
+type RelationsOptions struct {
+	// Remove ends the friendships and memberships in w, which exist.
+	Remove func(t *testing.T, w World)
+
+	// Break makes the backend fail, until mend is called.
+	Break func(t *testing.T) (mend func())
+}
+
 // TestRelations tests an implementation over the data in w, which
 // newRelations puts there before it returns. No two rules use the same user or
 // group, so that the data of all calls may be one database; it should hold
 // nothing else about ID(1) to ID(5000).
-func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations) {
+func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, options ...RelationsOptions) {
+	o := optional(options)
 	rule := func(name string, w world, check func(t *testing.T, r relations)) {
 		t.Run(name, func(t *testing.T) { check(t, relations{newRelations(t, w.public())}) })
 	}
@@ -45,7 +57,7 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 		}
 	})
 
-	rule("an id that is none is not related or misc.ErrInvalidID", world{}, func(t *testing.T, r relations) {
+	rule("an invalid id is not related or misc.ErrInvalidID", world{}, func(t *testing.T, r relations) {
 		for _, id := range noIDs {
 			friends, err := r.AreFriends(t.Context(), ID(151), id)
 			wantNoID(t, "AreFriends", id, friends, err)
@@ -100,6 +112,23 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 		r.wantMember(t, 309+caseTwin, 288, false)
 	})
 
+	rule("a part of an id is not that id", world{
+		friends: [][2]uint32{{4012, 4034}},
+		groups:  map[uint32][]uint32{4056: {4012, 4034}},
+	}, func(t *testing.T, r relations) {
+		for _, part := range []uint32{401, 403, 40, 12, 34, 1, 3, 4, 124034} {
+			r.wantFriends(t, 4012, part, false)
+			r.wantFriends(t, part, 4034, false)
+			r.wantMember(t, part, 4056, false)
+		}
+		for _, id := range []string{ID(4034)[1:], ID(4034)[:8], ID(4034)[2:6], ID(4034) + ID(4012), "%", "_________", "*"} {
+			friends, err := r.AreFriends(t.Context(), ID(4012), id)
+			wantNoID(t, "AreFriends", id, friends, err)
+			member, err := r.IsGroupMember(t.Context(), id, ID(4056))
+			wantNoID(t, "IsGroupMember", id, member, err)
+		}
+	})
+
 	rule("an unknown id is related to nobody and no error", world{
 		friends: [][2]uint32{{501, 502}},
 		groups:  map[uint32][]uint32{503: {501}},
@@ -143,6 +172,43 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 			}
 		}
 	})
+
+	if !untested(t, o.Remove == nil, "RelationsOptions.Remove") {
+		w := world{friends: [][2]uint32{{901, 902}}, groups: map[uint32][]uint32{903: {901, 902}}}
+		rule("who was removed is no longer related", w, func(t *testing.T, r relations) {
+			for _, related := range []bool{true, true, false} { // twice, so that a cache has them
+				if !related {
+					o.Remove(t, world{friends: w.friends, groups: map[uint32][]uint32{903: {901}}}.public())
+				}
+				r.wantFriends(t, 901, 902, related)
+				r.wantFriends(t, 902, 901, related)
+				r.wantMember(t, 901, 903, related)
+				r.wantMember(t, 902, 903, true)
+			}
+		})
+	}
+
+	if !untested(t, o.Break == nil, "RelationsOptions.Break") {
+		rule("a failing backend is an error and not a no", world{
+			friends: [][2]uint32{{951, 952}},
+			groups:  map[uint32][]uint32{953: {951}},
+		}, func(t *testing.T, r relations) {
+			mend := o.Break(t)
+			for _, other := range []uint32{952, 954} {
+				if got, err := r.AreFriends(t.Context(), ID(951), ID(other)); err == nil || errors.Is(err, misc.ErrInvalidID) {
+					t.Errorf("AreFriends = %v, %v while the backend fails; want an error of its own", got, err)
+				}
+			}
+			for _, user := range []uint32{951, 954} {
+				if got, err := r.IsGroupMember(t.Context(), ID(user), ID(953)); err == nil || errors.Is(err, misc.ErrInvalidID) {
+					t.Errorf("IsGroupMember = %v, %v while the backend fails; want an error of its own", got, err)
+				}
+			}
+			mend()
+			r.wantFriends(t, 951, 952, true)
+			r.wantMember(t, 951, 953, true)
+		})
+	}
 }
 
 // world is a World in numbers.

@@ -7,11 +7,23 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
+// StoreOptions let [TestScreenCaptureStore] test more. Both functions are about
+// the store that was made last.
+type StoreOptions struct {
+	// Second returns another instance over the same data, as a second server
+	// would have.
+	Second func(t *testing.T) misc.ScreenCaptureStore
+
+	// Break makes the store's backend fail, until mend is called.
+	Break func(t *testing.T) (mend func())
+}
+
 // TestScreenCaptureStore tests a store. No conversation of the users and
 // groups ID(1) to ID(5000) may have a setting before the suite begins. No two
 // rules use the same conversation, so that all calls of newStore may return
 // the same store.
-func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.ScreenCaptureStore) {
+func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.ScreenCaptureStore, options ...StoreOptions) {
+	o := optional(options)
 	rule := func(name string, check func(t *testing.T, s misc.ScreenCaptureStore)) {
 		t.Run(name, func(t *testing.T) { check(t, newStore(t)) })
 	}
@@ -84,6 +96,18 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 		})
 	})
 
+	rule("many settings are all kept", func(t *testing.T, s misc.ScreenCaptureStore) {
+		const n = 300
+		for i := range uint32(n) {
+			setCapture(t, s, group(2001+i), misc.NoticeStatus(i%3%2))
+			setCapture(t, s, pair(2001+i, 2002+i), misc.NoticeOn)
+		}
+		for i := range uint32(n) {
+			wantCapture(t, s, group(2001+i), misc.NoticeStatus(i%3%2))
+			wantCapture(t, s, pair(2001+i, 2002+i), misc.NoticeOn)
+		}
+	})
+
 	rule("sets at the same time are all kept", func(t *testing.T, s misc.ScreenCaptureStore) {
 		together(func(i uint32) {
 			setCapture(t, s, pair(401, 410+i), misc.NoticeOn)
@@ -131,7 +155,7 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 		})
 	})
 
-	rule("a status that is none is refused and changes nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
+	rule("an invalid status is refused and changes nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
 		c := pair(751, 752)
 		for _, before := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
 			setCapture(t, s, c, before)
@@ -144,7 +168,7 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 		}
 	})
 
-	rule("an id that is none is no error but misc.ErrInvalidID", func(t *testing.T, s misc.ScreenCaptureStore) {
+	rule("an invalid id is never set or misc.ErrInvalidID", func(t *testing.T, s misc.ScreenCaptureStore) {
 		for _, id := range noIDs {
 			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(771), id), misc.GroupConversation(id)} {
 				_, err := s.ScreenCapture(t.Context(), c)
@@ -174,6 +198,40 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 			}
 		}
 	})
+
+	if !untested(t, o.Second == nil, "StoreOptions.Second") {
+		rule("a saved setting is visible through another instance", func(t *testing.T, s misc.ScreenCaptureStore) {
+			second := o.Second(t)
+			for i := range uint32(8) {
+				for _, c := range []misc.Conversation{pair(951, 960+i), group(960 + i)} {
+					for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
+						setCapture(t, s, c, status)
+						wantCapture(t, second, c, status)
+						setCapture(t, second, c, misc.NoticeOn-status)
+						wantCapture(t, s, c, misc.NoticeOn-status)
+						wantCapture(t, second, c, misc.NoticeOn-status)
+					}
+				}
+			}
+		})
+	}
+
+	if !untested(t, o.Break == nil, "StoreOptions.Break") {
+		rule("a failing backend is an error and loses nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
+			setCapture(t, s, group(991), misc.NoticeOn)
+			mend := o.Break(t)
+			if got, err := s.ScreenCapture(t.Context(), group(992)); err == nil || errors.Is(err, misc.ErrInvalidID) {
+				t.Errorf("ScreenCapture = %d, %v while the backend fails; want an error of its own", got, err)
+			}
+			if err := s.SetScreenCapture(t.Context(), group(993), misc.NoticeOn); err == nil || errors.Is(err, misc.ErrInvalidID) {
+				t.Errorf("SetScreenCapture: %v while the backend fails; want an error of its own", err)
+			}
+			mend()
+			wantCapture(t, s, group(991), misc.NoticeOn)
+			setCapture(t, s, group(993), misc.NoticeOn)
+			wantCapture(t, s, group(993), misc.NoticeOn)
+		})
+	}
 }
 
 // caseTwin leads from a number to one whose id differs in case alone, for

@@ -1,6 +1,7 @@
 package misctest_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -21,17 +22,16 @@ type implementation struct {
 	breaks string
 }
 
-var newWorld = func(_ *testing.T, w misctest.World) misc.Relations { return misctest.NewRelations(w) }
-
 func rightImplementations() []implementation {
 	shared := misc.NewMemoryStore()
-	var all misctest.World
-	all.Groups = map[string][]string{}
-	none := must(misc.NewStaticVersions(nil, newClients()))
+	none := must(misc.NewStaticVersions(nil, newClients("1")))
+	all := misctest.World{Groups: map[string][]string{}}
 	return []implementation{
-		{name: "captures: memory", suite: captures(func() misc.ScreenCaptureStore { return misc.NewMemoryStore() })},
-		{name: "captures: one store for all rules", suite: captures(func() misc.ScreenCaptureStore { return shared })},
-		{name: "relations: memory", suite: func(t *testing.T) { misctest.TestRelations(t, newWorld) }},
+		{name: "captures: memory", suite: captures(func(*store) {})},
+		{name: "captures: one store for all rules", suite: func(t *testing.T) {
+			misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return shared })
+		}},
+		{name: "relations: memory", suite: relations(func() func(context.Context, *people, bool, string, string) (bool, error) { return answering })},
 		{name: "relations: one database for all rules", suite: func(t *testing.T) {
 			misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
 				all.Friends = append(all.Friends, w.Friends...)
@@ -43,18 +43,17 @@ func rightImplementations() []implementation {
 			})
 		}},
 		{name: "related: memory", suite: relatedStores(bothQuestions)},
-		{name: "versions: static", suite: versions(func() misc.VersionSource { return staticVersions() })},
-		{name: "versions: no desktop release", suite: versions(func() misc.VersionSource { return none })},
-		{name: "versions: by platform", suite: versions(func() misc.VersionSource {
-			releases := map[string]*misc.Release{"darwin": newRelease("darwin"), "linux": newRelease("linux")}
-			return &source{latest: func(q misc.UpdateQuery) (*misc.Release, error) {
-				if r, ok := releases[q.Platform]; ok {
-					return r, nil
-				}
-				return nil, misc.ErrNoRelease
-			}}
-		})},
-		{name: "messenger: recording", suite: messenger(func(fake *misctest.Messenger) misc.Messenger { return fake })},
+		{name: "versions: by the whole query", suite: versions(func(*source) {})},
+		{name: "versions: no desktop release", suite: func(t *testing.T) {
+			misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource { return none })
+		}},
+		{name: "messenger: a cloud", suite: messenger(func(c *cloud) sender { return c.take })},
+		{name: "messenger: recording", suite: func(t *testing.T) {
+			misctest.TestMessenger(t, func(*testing.T) (misc.Messenger, func() []misc.Message) {
+				fake := &misctest.Messenger{}
+				return fake, fake.Delivered
+			})
+		}},
 	}
 }
 

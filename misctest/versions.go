@@ -8,54 +8,81 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
+// VersionOptions let [TestVersionSource] test more.
+type VersionOptions struct {
+	// Query is one for which the source must have a release.
+	Query misc.UpdateQuery
+}
+
 // TestVersionSource tests a source. Its data must not change meanwhile and must
-// hold client versions. The source may choose the release by the whole query. A
-// source with a desktop release for darwin is tested more thoroughly than one
-// without.
-func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource) {
+// hold client versions. The source may choose the release by the whole query.
+func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
+	query := optional(options).Query
+	queries := []misc.UpdateQuery{query, {Version: "1.0.0"}}
+	for _, platform := range []string{"darwin", "win32", "linux", "no such platform"} {
+		queries = append(queries,
+			misc.UpdateQuery{Version: "1.0.0", Platform: platform},
+			misc.UpdateQuery{Version: "0.0.1-beta.1", Platform: platform, Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "a"},
+			misc.UpdateQuery{Version: "9007199254740991.0.0", Platform: platform, Arch: "x64", OSVersion: "10.0", UserAgent: "Darwin/22.5.0"})
+	}
+	if untested(t, query == misc.UpdateQuery{}, "VersionOptions.Query") {
+		queries = queries[1:]
+	}
 	rule := func(name string, check func(t *testing.T, s source)) {
 		t.Run(name, func(t *testing.T) { check(t, source{newSource(t)}) })
 	}
-	platforms := []string{"darwin", "win32", "linux", "no such platform", ""}
 
 	rule("the latest release is valid or there is none", func(t *testing.T, s source) {
-		for _, platform := range platforms {
-			if r := s.latest(t, "1.0.0", platform); r != nil {
-				encode(t, r)
-			}
+		for _, q := range queries {
+			encode(t, s.latest(t, q))
 		}
 	})
+
+	if query != (misc.UpdateQuery{}) {
+		rule("there is a release for the query of the options", func(t *testing.T, s source) {
+			if s.latest(t, query) == nil {
+				t.Errorf("LatestRelease(%+v) has no release", query)
+			}
+		})
+	}
 
 	rule("the client versions are valid", func(t *testing.T, s source) {
 		encode(t, s.clients(t))
 	})
 
 	rule("what was handed over is never changed", func(t *testing.T, s source) {
-		r, v := s.latest(t, "1.0.0", "darwin"), s.clients(t)
-		release, clients := encode(t, r), encode(t, v)
-		for _, platform := range platforms {
-			s.latest(t, "1.0.1", platform)
-			s.clients(t)
-			if got := encode(t, r); got != release {
-				t.Errorf("the release was %s, and is now %s", release, got)
+		clients := s.clients(t)
+		clientsWere := encode(t, clients)
+		var releases []*misc.Release
+		var were []string
+		for range 2 {
+			for _, q := range queries {
+				r := s.latest(t, q)
+				releases, were = append(releases, r), append(were, encode(t, r))
+				s.clients(t)
 			}
-			if got := encode(t, v); got != clients {
-				t.Errorf("the client versions were %s, and are now %s", clients, got)
+		}
+		for i, r := range releases {
+			if got := encode(t, r); got != were[i] {
+				t.Errorf("the release was %s, and is now %s", were[i], got)
 			}
+		}
+		if got := encode(t, clients); got != clientsWere {
+			t.Errorf("the client versions were %s, and are now %s", clientsWere, got)
 		}
 	})
 
 	rule("questions at the same time get their own answers", func(t *testing.T, s source) {
 		clients := encode(t, s.clients(t))
-		releases := make(map[string]string)
-		for _, platform := range platforms {
-			releases[platform] = encode(t, s.latest(t, "1.0.0", platform))
+		releases := make([]string, len(queries))
+		for i, q := range queries {
+			releases[i] = encode(t, s.latest(t, q))
 		}
 		together(func(i uint32) {
-			platform := platforms[int(i)%len(platforms)]
-			for range 4 {
-				if got := encode(t, s.latest(t, "1.0.0", platform)); got != releases[platform] {
-					t.Errorf("LatestRelease for %q is %s when many ask, and %s when one does", platform, got, releases[platform])
+			for k := range queries {
+				k = (k + int(i)) % len(queries)
+				if got := encode(t, s.latest(t, queries[k])); got != releases[k] {
+					t.Errorf("LatestRelease(%+v) is %s when many ask, and %s when one does", queries[k], got, releases[k])
 				}
 				if got := encode(t, s.clients(t)); got != clients {
 					t.Errorf("ClientVersions is %s when many ask, and %s when one does", got, clients)
@@ -79,15 +106,15 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 
 type source struct{ misc.VersionSource }
 
-// latest returns nil where there is no release.
-func (s source) latest(t *testing.T, version, platform string) *misc.Release {
+// latest returns nil if there is no release.
+func (s source) latest(t *testing.T, q misc.UpdateQuery) *misc.Release {
 	t.Helper()
-	r, err := s.LatestRelease(t.Context(), misc.UpdateQuery{Version: version, Platform: platform})
+	r, err := s.LatestRelease(t.Context(), q)
 	if errors.Is(err, misc.ErrNoRelease) {
 		return nil
 	}
 	if err != nil || r == nil {
-		t.Errorf("LatestRelease for %q = %v, %v; want a release or ErrNoRelease", platform, r, err)
+		t.Errorf("LatestRelease(%+v) = %v, %v; want a release or ErrNoRelease", q, r, err)
 		return nil
 	}
 	return r

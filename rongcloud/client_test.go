@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -431,11 +432,33 @@ func TestClientKeepsTheRulesOfAMessenger(t *testing.T) {
 	t.Parallel()
 	for name, idempotent := range map[string]bool{"without key": false, "with key": true} {
 		t.Run(name, func(t *testing.T) {
+			var fault atomic.Pointer[http.HandlerFunc] // in front of the cloud
+			cloud := misctest.NewCloud(appKey, appSecret)
+			until := func(h http.HandlerFunc) func(*testing.T) func() {
+				return func(*testing.T) func() {
+					fault.Store(&h)
+					return func() { fault.Store(nil) }
+				}
+			}
 			misctest.TestMessenger(t, func(t *testing.T) (misc.Messenger, func() []misc.Message) {
-				cloud := misctest.NewCloud(appKey, appSecret)
-				s := httptest.NewServer(cloud)
+				cloud.Reset()
+				s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if f := fault.Load(); f != nil {
+						(*f)(w, r)
+						return
+					}
+					cloud.ServeHTTP(w, r)
+				}))
+				s.Config.ErrorLog = discardLog()
+				s.Start()
 				t.Cleanup(s.Close)
-				return newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), Idempotent: idempotent}), cloud.Delivered
+				return newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), Backup: s.URL, Idempotent: idempotent}), cloud.Delivered
+			}, misctest.MessengerOptions{
+				Refuse: until(reply(http.StatusOK, `{"code":1000}`)),
+				Lose: until(func(w http.ResponseWriter, r *http.Request) {
+					cloud.ServeHTTP(httptest.NewRecorder(), r)
+					drop(w, r)
+				}),
 			})
 		})
 	}

@@ -274,8 +274,12 @@ func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.
 	stmt, a, b := s.memberCapture, first, user
 	if c.Type() == misc.Private {
 		stmt, a, b = s.friendsCapture, user, first
-		if first == user {
+		switch user {
+		case first:
 			b = second
+		case second:
+		default: // not one of the two
+			return false, misc.NoticeOff, ctx.Err()
 		}
 	}
 	var rows int64

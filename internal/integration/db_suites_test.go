@@ -16,7 +16,11 @@ import (
 func TestStoreIsAScreenCaptureStore(t *testing.T) {
 	eachKind(t, kinds(), func(t *testing.T, d *database) {
 		s := d.store(t, nil)
-		misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return s })
+		second := d.store(t, d.pool(t))
+		misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return s }, misctest.StoreOptions{
+			Second: func(*testing.T) misc.ScreenCaptureStore { return second },
+			Break:  d.hideTables,
+		})
 	})
 }
 
@@ -26,8 +30,36 @@ func TestStoreIsRelations(t *testing.T) {
 		misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
 			d.put(t, w)
 			return s
+		}, misctest.RelationsOptions{
+			Remove: d.remove,
+			Break:  d.hideTables,
 		})
 	})
+}
+
+// hideTables makes every statement fail.
+func (d *database) hideTables(t *testing.T) (mend func()) {
+	rename := func(from, to string) {
+		for _, table := range []string{"screen_statuses", "friendships", "group_members"} {
+			d.exec(t, `ALTER TABLE "`+from+table+`" RENAME TO "`+to+table+`"`)
+		}
+	}
+	rename("", "hidden_")
+	return func() { rename("hidden_", "") }
+}
+
+// remove is the opposite of put.
+func (d *database) remove(t *testing.T, w misctest.World) {
+	c := codec(t)
+	for _, f := range w.Friends {
+		a, b := number(t, c, f[0]), number(t, c, f[1])
+		d.exec(t, `DELETE FROM "friendships" WHERE "userId" = ? AND "friendId" = ? OR "userId" = ? AND "friendId" = ?`, a, b, b, a)
+	}
+	for g, members := range w.Groups {
+		for _, m := range members {
+			d.exec(t, `DELETE FROM "group_members" WHERE "groupId" = ? AND "memberId" = ?`, number(t, c, g), number(t, c, m))
+		}
+	}
 }
 
 func TestStoreIsARelatedStore(t *testing.T) {
