@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,75 +116,11 @@ func (s *shop) ask(t assert.TestingT, path string) (edition, string) {
 	return e, w.Header().Get("ETag")
 }
 
-// What was served last is served on, and the next whole file after it.
-func TestSurvivesAVersionFileThatIs(t *testing.T) {
-	faults := map[string]func(t *testing.T, path, next string){
-		"deleted":   func(t *testing.T, path, _ string) { require.NoError(t, os.Remove(path)) },
-		"empty":     func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 0)) },
-		"truncated": func(t *testing.T, path, _ string) { require.NoError(t, os.Truncate(path, 100)) },
-		"replaced by half of the next": func(t *testing.T, path, next string) {
-			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)/2]), 0o600))
-		},
-		"replaced by the next and the tail of the last": func(t *testing.T, path, next string) {
-			old, err := os.ReadFile(path)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(path, append([]byte(next), old[len(old)-10:]...), 0o600))
-		},
-		"unreadable, a directory": func(t *testing.T, path, _ string) {
-			require.NoError(t, os.Remove(path))
-			require.NoError(t, os.Mkdir(path, 0o700))
-		},
-		"unreadable, a link to nowhere": func(t *testing.T, path, _ string) {
-			require.NoError(t, os.Remove(path))
-			require.NoError(t, os.Symlink(path+".none", path))
-		},
-		"unreadable, a link to itself": func(t *testing.T, path, _ string) {
-			require.NoError(t, os.Remove(path))
-			require.NoError(t, os.Symlink(path, path))
-		},
-		"replaced by over 1 MiB": func(t *testing.T, path, next string) {
-			require.NoError(t, os.WriteFile(path, []byte(next+strings.Repeat(" ", 1<<20)), 0o600))
-		},
-		"replaced by another kind": func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte(`{"n":2}`), 0o600)) },
-		"replaced by what is not UTF-8": func(t *testing.T, path, next string) {
-			require.NoError(t, os.WriteFile(path, []byte(next[:len(next)-1]+",\"\xff\":1}"), 0o600))
-		},
-		"gone with its folder": func(t *testing.T, path, _ string) { require.NoError(t, os.RemoveAll(filepath.Dir(path))) },
-	}
-	for name, fault := range faults {
-		inFakeTime(t, name, func(t *testing.T) {
-			s := newShop(t)
-			for path, next := range s.files(2) {
-				if _, err := os.Stat(path); err == nil || name != "gone with its folder" {
-					fault(t, path, next)
-				}
-			}
-			for range 3 {
-				for _, path := range catalogPaths {
-					e, _ := s.ask(t, path)
-					require.EqualValues(t, 1, e)
-				}
-			}
-			require.Error(t, s.catalog.Err())
-			require.Len(t, s.log.take(), 2, "each file is logged once")
-
-			require.NoError(t, os.RemoveAll(s.dir))
-			require.NoError(t, os.Mkdir(s.dir, 0o700))
-			s.replace(t, 3)
-			for _, path := range catalogPaths {
-				e, _ := s.ask(t, path)
-				require.EqualValues(t, 3, e)
-			}
-			require.NoError(t, s.catalog.Err())
-		})
-	}
-}
-
 // The swaps are of every kind: renamed into place, written in place in two
 // halves, and with a directory in between. Each answer is of some whole edition,
 // and none of an older one than before.
 func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
-	inFakeTime(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t)
 		const swaps = 1000
 		var last atomic.Int64
@@ -252,17 +187,11 @@ func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 	})
 }
 
-// inFakeTime runs a subtest in a bubble of its own, in which time passes only
-// while everybody waits.
-func inFakeTime(t *testing.T, name string, test func(t *testing.T)) {
-	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
-}
-
 // A file that is written in place is truncated and then written anew, and a
 // reader may be in the middle of it: one page of the last edition, and the
 // next of the new one.
 func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
-	inFakeTime(t, "", func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		s := newShop(t)
 		var stop atomic.Bool
 		var reader sync.WaitGroup
@@ -279,21 +208,5 @@ func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
 		}
 		stop.Store(true)
 		reader.Wait()
-	})
-}
-
-// A pipe without a writer must not freeze the request that looks.
-func TestSurvivesAPipeInThePlaceOfAVersionFile(t *testing.T) {
-	inFakeTime(t, "", func(t *testing.T) {
-		s := newShop(t)
-		for path := range s.files(1) {
-			require.NoError(t, os.Remove(path))
-			require.NoError(t, syscall.Mkfifo(path, 0o600))
-		}
-		for _, path := range catalogPaths {
-			e, _ := s.ask(t, path)
-			require.EqualValues(t, 1, e)
-		}
-		require.ErrorContains(t, s.catalog.Err(), "squirrel.json: is not a regular file")
 	})
 }
