@@ -78,7 +78,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		say("ids", "public ids under the demo's key; to use your deployment's, set -n3d-key")
 	}
 
-	versions, dir, err := openVersions(cfg.versions, logger)
+	versions, dir, err := openVersions(cfg.versions, codec, logger)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,14 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	say("tables", "ready: missing ones were made, existing ones are never changed")
 	say("seed", "%s", seeded)
 
-	service, err := misc.New(misc.Config{Versions: versions, Relations: store, Captures: store, Messenger: cloud})
+	service, err := misc.New(misc.Config{
+		Versions:  versions,
+		Square:    versions,
+		Relations: store,
+		Captures:  store,
+		Related:   store,
+		Messenger: cloud,
+	})
 	if err != nil {
 		return err
 	}

@@ -169,6 +169,8 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 		{"GET", "/misc/latest_update?version=1", "", 400, `version`},
 		{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821"`},
 		{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{`},
+		{"GET", "/misc/demo_square", "", 200, `{"code":200,"result":[{"id":"` + id1 + `","type":"group",`},
+		{"GET", "/misc/demo_square", "", 200, `{"id":"` + id1 + `","type":"chatroom","name":"Demo chat room"}]}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id1 + `","objectName":"RC:TxtMsg","content":"hi"}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id3 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `friend`},
@@ -284,7 +286,7 @@ func TestTheDefaultsMakeADatabaseAndVersionsInTheWorkingDirectory(t *testing.T) 
 	require.NoError(t, err)
 	in := startWith(t, cfg)
 	in.stop()
-	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json"} {
+	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json", "misc.versions/demo_square.json"} {
 		assert.FileExists(t, path)
 	}
 }
