@@ -18,7 +18,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -28,9 +27,6 @@ import (
 )
 
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400) // the heap is a few megabytes: collecting it often only costs time
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
@@ -59,8 +55,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	say := func(topic, format string, args ...any) {
 		fmt.Fprintf(stdout, "%-11s %s\n", topic, fmt.Sprintf(format, args...))
 	}
-	logger, flushLog := newLogger(stderr)
-	defer flushLog()
+	logger := newLogger(stderr)
 	starting, cancel := context.WithTimeout(ctx, cfg.limits.start)
 	defer cancel()
 
@@ -78,7 +73,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		say("ids", "public ids under the demo's key; to use your deployment's, set -n3d-key")
 	}
 
-	versions, dir, err := openVersions(cfg.versions, logger)
+	versions, dir, err := openVersions(cfg.versions, codec, logger)
 	if err != nil {
 		return err
 	}
@@ -105,7 +100,14 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	say("tables", "ready: missing ones were made, existing ones are never changed")
 	say("seed", "%s", seeded)
 
-	service, err := misc.New(misc.Config{Versions: versions, Relations: store, Captures: store, Messenger: cloud})
+	service, err := misc.New(misc.Config{
+		Versions:  versions,
+		Square:    versions,
+		Relations: store,
+		Captures:  store,
+		Related:   store,
+		Messenger: cloud,
+	})
 	if err != nil {
 		return err
 	}
@@ -124,11 +126,11 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	metrics := newMetrics(db.DB)
+	metrics := newMetrics(db.DB, versions)
 	mux.Handle("/misc/", api)
 	mux.Handle("GET /healthz", http.HandlerFunc(healthy))
-	mux.Handle("GET /readyz", ready(db.DB, logger))
-	mux.Handle("GET /metrics", metrics.handler())
+	mux.Handle("GET /readyz", ready(db.DB, versions, logger))
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
 
 	traced, flush, err := tracing(starting, cfg.otlpEndpoint)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealtalk-go/misc/n3d"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -169,6 +170,8 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 		{"GET", "/misc/latest_update?version=1", "", 400, `version`},
 		{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821"`},
 		{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{`},
+		{"GET", "/misc/demo_square", "", 200, `{"code":200,"result":[{"id":"` + id1 + `","type":"group",`},
+		{"GET", "/misc/demo_square", "", 200, `{"id":"` + id1 + `","type":"chatroom","name":"Demo chat room"}]}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id1 + `","objectName":"RC:TxtMsg","content":"hi"}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id3 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `friend`},
@@ -284,7 +287,7 @@ func TestTheDefaultsMakeADatabaseAndVersionsInTheWorkingDirectory(t *testing.T) 
 	require.NoError(t, err)
 	in := startWith(t, cfg)
 	in.stop()
-	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json"} {
+	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json", "misc.versions/demo_square.json"} {
 		assert.FileExists(t, path)
 	}
 }
@@ -381,19 +384,28 @@ func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
 	assert.Regexp(t, `msg=request method=GET path=/misc/client_version status=200 bytes=\d+ took=\S+ remote=\S+ request_id=mobile-42_a.b\n`, in.log.String())
 }
 
-func TestReadyIs503WithoutADatabase(t *testing.T) {
-	logger := slog.New(slog.DiscardHandler)
-	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "misc.db"), logger)
+func TestReadyNamesWhatFails(t *testing.T) {
+	log := new(output)
+	logger := newLogger(log)
+	dir := t.TempDir()
+	require.NoError(t, writeDemoVersions(dir))
+	codec, err := n3d.New(demoN3DKey)
 	require.NoError(t, err)
-	h := ready(db.DB, logger)
-	get := func() int {
+	versions, _, err := openVersions(dir, codec, logger)
+	require.NoError(t, err)
+	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(dir, "misc.db"), logger)
+	require.NoError(t, err)
+	check := func(want int, body string) {
+		t.Helper()
 		w := httptest.NewRecorder()
-		h(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
-		return w.Code
+		ready(db.DB, versions, logger)(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		assert.Equal(t, want, w.Code)
+		assert.JSONEq(t, body, w.Body.String())
 	}
-	assert.Equal(t, http.StatusOK, get())
+	check(200, `{"status":"ok"}`)
 	require.NoError(t, db.Close())
-	assert.Equal(t, http.StatusServiceUnavailable, get())
+	check(503, `{"status":"the database does not answer"}`)
+	assert.Contains(t, log.String(), "database is closed")
 }
 
 // hangingCloud is a chat cloud that answers once it is released.
@@ -449,51 +461,6 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 	<-reached
 	in.cancel()
 	assert.ErrorContains(t, <-in.ended, "requests unfinished")
-}
-
-func TestTheLogIsWrittenInBatchesAndLosesNoLine(t *testing.T) {
-	const lines, lineSize = 5000, 100 // about
-	out := &writes{}
-	logger, flush := newLogger(out)
-	for n := range lines {
-		logger.Info("request", "n", n, "padding", strings.Repeat("x", 20))
-	}
-	most := 0
-	for _, batch := range out.soFar() {
-		require.NotEmpty(t, batch)
-		most = max(most, len(batch))
-	}
-	require.Greater(t, most, lineSize*10, "a full batch waits for no timer")
-	require.Less(t, most, batchSize+2*lineSize)
-	logger.Warn("look")
-	require.Contains(t, strings.Join(out.soFar(), ""), "msg=look")
-	logger.Info("last")
-	flush()
-	text := strings.Split(strings.Join(out.soFar(), ""), "\n")
-	require.Len(t, text, lines+3)
-	for n := range lines {
-		require.Contains(t, text[n], fmt.Sprintf("msg=request n=%d ", n))
-	}
-	require.Contains(t, text[lines+1], "msg=last")
-}
-
-// writes remembers each write.
-type writes struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (w *writes) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.all = append(w.all, string(p))
-	return len(p), nil
-}
-
-func (w *writes) soFar() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.all
 }
 
 func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {

@@ -11,12 +11,15 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
-	"sync"
+	"strings"
 	"time"
 
+	"github.com/felixge/httpsnoop"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/sealtalk-go/misc/catalog"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -27,10 +30,10 @@ import (
 )
 
 // observe gives each request an id and a deadline, and to its end a line in
-// the log and a place in the metrics.
+// the log and a place in the metrics. To the caller's request it hands the
+// pattern that next has found for it.
 func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		begin := time.Now()
 		id := r.Header.Get("X-Request-ID")
 		if !saneRequestID.MatchString(id) {
 			id = rand.Text()
@@ -39,50 +42,18 @@ func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.D
 		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, id), deadline)
 		defer cancel()
 
-		rec := &recorder{ResponseWriter: w}
+		inner := r.WithContext(ctx)
+		sent := httpsnoop.Metrics{Code: http.StatusOK}
 		defer func() { // after a panic as well
-			status, took := rec.statusSent(), time.Since(begin)
-			m.count(r, status, took)
+			r.Pattern = inner.Pattern
+			m.count(r, sent)
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path),
-				slog.Int("status", status), slog.Int64("bytes", rec.bytes),
-				slog.Duration("took", took), slog.String("remote", r.RemoteAddr))
+				slog.Int("status", sent.Code), slog.Int64("bytes", sent.Written),
+				slog.Duration("took", sent.Duration), slog.String("remote", r.RemoteAddr))
 		}()
-		next.ServeHTTP(rec, r.WithContext(ctx))
+		sent.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, inner) })
 	})
-}
-
-// recorder remembers what was answered.
-type recorder struct {
-	http.ResponseWriter
-	status int // 0 until the header is sent
-	bytes  int64
-}
-
-func (r *recorder) WriteHeader(status int) {
-	if r.status == 0 && status >= 200 {
-		r.status = status
-	}
-	r.ResponseWriter.WriteHeader(status)
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	if r.status == 0 {
-		r.status = http.StatusOK
-	}
-	n, err := r.ResponseWriter.Write(b)
-	r.bytes += int64(n)
-	return n, err
-}
-
-// Unwrap is for [http.ResponseController].
-func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
-
-func (r *recorder) statusSent() int {
-	if r.status == 0 {
-		return http.StatusOK // what net/http sends for a handler that wrote nothing
-	}
-	return r.status
 }
 
 type requestIDKey struct{}
@@ -90,18 +61,11 @@ type requestIDKey struct{}
 // saneRequestID keeps anything that could harm a log out of it.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// newLogger returns a logger whose lines carry the ids of the request that
-// they are about, and what writes out the lines that still wait.
-func newLogger(w io.Writer) (_ *slog.Logger, flush func()) {
-	b := &batch{to: w}
-	b.timer = time.AfterFunc(batchWait, b.flush)
-	return slog.New(contextHandler{slog.NewTextHandler(b, nil), b}), b.flush
-}
+// contextHandler adds the ids of the request that a line is about.
+type contextHandler struct{ slog.Handler }
 
-// contextHandler writes a warning, or worse, out at once.
-type contextHandler struct {
-	slog.Handler
-	batch *batch
+func newLogger(w io.Writer) *slog.Logger {
+	return slog.New(contextHandler{slog.NewTextHandler(w, nil)})
 }
 
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
@@ -111,109 +75,67 @@ func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
-	err := h.Handler.Handle(ctx, record)
-	if record.Level >= slog.LevelWarn {
-		h.batch.flush()
-	}
-	return err
+	return h.Handler.Handle(ctx, record)
 }
 
 func (h contextHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return contextHandler{h.Handler.WithAttrs(attrs), h.batch}
+	return contextHandler{h.Handler.WithAttrs(attrs)}
 }
 
 func (h contextHandler) WithGroup(name string) slog.Handler {
-	return contextHandler{h.Handler.WithGroup(name), h.batch}
+	return contextHandler{h.Handler.WithGroup(name)}
 }
 
-// A batch is lines that are written together: a system call for each line
-// takes longer than all else that the server does for most requests.
-type batch struct {
-	to    io.Writer
-	timer *time.Timer // to flush; runs while lines wait
-
-	mu    sync.Mutex
-	lines []byte
-}
-
-const (
-	batchWait = 100 * time.Millisecond // what a line waits for others
-	batchSize = 32 << 10               // bytes
-)
-
-func (b *batch) Write(line []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.lines) == 0 {
-		b.timer.Reset(batchWait)
-	}
-	b.lines = append(b.lines, line...)
-	if len(b.lines) >= batchSize {
-		b.write()
-	}
-	return len(line), nil
-}
-
-func (b *batch) flush() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.write()
-}
-
-func (b *batch) write() {
-	if len(b.lines) == 0 {
-		return
-	}
-	_, _ = b.to.Write(b.lines) // nobody can be told that the log is gone
-	b.lines = b.lines[:0]
-}
-
-// metrics are those of this server, of its process and of its database.
+// metrics are those of this server, of its process and of what it works with.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
+	http.Handler // serves them
+	requests     *prometheus.CounterVec
+	duration     *prometheus.HistogramVec
 }
 
-func newMetrics(db *sql.DB) *metrics {
-	m := &metrics{
-		registry: prometheus.NewRegistry(),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+func newMetrics(db *sql.DB, versions *catalog.Catalog) *metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		collectors.NewDBStatsCollector(db, "misc"))
+	register := promauto.With(registry)
+	register.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "misc_catalog_up",
+		Help: "1 while every file of versions is good, otherwise 0.",
+	}, func() float64 {
+		if versions.Err() != nil {
+			return 0
+		}
+		return 1
+	})
+	return &metrics{
+		Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		requests: register.NewCounterVec(prometheus.CounterOpts{
 			Name: "misc_http_requests_total",
 			Help: "Requests answered.",
 		}, []string{"endpoint", "method", "status"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: register.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "misc_http_request_duration_seconds",
 			Help: "Time from the header of a request to its answer.",
 		}, []string{"endpoint"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration,
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewDBStatsCollector(db, "misc"))
-	return m
 }
 
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+func (m *metrics) count(r *http.Request, sent httpsnoop.Metrics) {
+	m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
+	m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
 }
 
-func (m *metrics) count(r *http.Request, status int, took time.Duration) {
-	endpoint := endpointOf(r)
-	m.requests.WithLabelValues(endpoint, methodOf(r), strconv.Itoa(status)).Inc()
-	m.duration.WithLabelValues(endpoint).Observe(took.Seconds())
-}
-
-// endpointOf returns the path if there is such an endpoint, and "other" if
-// not, so that no client can make up labels without end.
+// endpointOf returns the path of the endpoint that answered r. It is "other" if
+// there is no such endpoint, which a pattern with a slash at its end shows, so
+// that no client can make up labels without end.
 func endpointOf(r *http.Request) string {
-	switch r.URL.Path {
-	case "/misc/latest_update", "/misc/client_version", "/misc/mobile_version",
-		"/misc/send_message", "/misc/set_screen_capture", "/misc/get_screen_capture", "/misc/send_sc_msg",
-		"/demo/login", "/healthz", "/readyz", "/metrics":
-		return r.URL.Path
+	_, path, _ := strings.Cut(r.Pattern, "/") // the method in front of it goes
+	if path == "" || strings.HasSuffix(path, "/") {
+		return "other"
 	}
-	return "other"
+	return "/" + path
 }
 
 func methodOf(r *http.Request) string {
@@ -229,17 +151,30 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready answers 200 if the database answers within a second, and 503 if not.
-func ready(db *sql.DB, logger *slog.Logger) http.HandlerFunc {
+// ready answers 200 if the database answers within a second and every file of
+// versions is good. Otherwise it answers 503 and says which of them is not.
+func ready(db *sql.DB, versions *catalog.Catalog, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 		defer cancel()
-		if err := db.PingContext(ctx); err != nil {
-			logger.WarnContext(ctx, "not ready", "error", err)
-			answer(w, http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
+		var failing []string
+		for _, part := range []struct {
+			status string
+			err    error
+		}{
+			{"the database does not answer", db.PingContext(ctx)},
+			{"the catalog has a missing or invalid file", versions.Err()},
+		} {
+			if part.err != nil {
+				logger.WarnContext(ctx, "not ready: "+part.status, "error", part.err)
+				failing = append(failing, part.status)
+			}
+		}
+		if failing != nil {
+			answer(w, http.StatusServiceUnavailable, map[string]string{"status": strings.Join(failing, "; ")})
 			return
 		}
-		answer(w, http.StatusOK, map[string]string{"status": "ok"})
+		healthy(w, r)
 	}
 }
 

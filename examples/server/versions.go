@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/n3d"
 )
 
 // demoVersionsDir is where the demo's versions are kept.
@@ -18,16 +19,16 @@ const demoVersionsDir = "misc.versions"
 //go:embed versions
 var demoVersions embed.FS
 
-// openVersions serves the files in dir, which must hold both. With no dir it is
-// demoVersionsDir, which gets those of the demo's files that it does not have.
-func openVersions(dir string, logger *slog.Logger) (_ *catalog.Catalog, opened string, _ error) {
+// openVersions serves the files in dir. Without a dir it serves those in
+// demoVersionsDir, after it has put each demo file there that is missing.
+func openVersions(dir string, codec *n3d.Codec, logger *slog.Logger) (_ *catalog.Catalog, opened string, _ error) {
 	if dir == "" {
 		dir = demoVersionsDir
 		if err := writeDemoVersions(dir); err != nil {
 			return nil, "", fmt.Errorf("the demo's versions: %w", err)
 		}
 	}
-	versions, err := catalog.Open(dir, catalog.Config{Logger: logger})
+	versions, err := catalog.Open(dir, catalog.Config{Codec: codec, Logger: logger})
 	if err != nil {
 		return nil, "", fmt.Errorf("-versions %s: %w", dir, err)
 	}
@@ -38,7 +39,7 @@ func writeDemoVersions(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	for _, name := range []string{"squirrel.json", "client_version.json"} {
+	for _, name := range []string{"squirrel.json", "client_version.json", "demo_square.json"} {
 		content, err := demoVersions.ReadFile("versions/" + name)
 		if err != nil {
 			return err
