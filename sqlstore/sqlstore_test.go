@@ -322,7 +322,7 @@ type state string
 func (s state) Error() string    { return "undone" }
 func (s state) SQLState() string { return string(s) }
 
-var deadlock = errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction")
+var errDeadlock = errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction")
 
 func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 	for _, tt := range []struct {
@@ -330,9 +330,9 @@ func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 		failures int
 		want     int // how often it is tried
 	}{
-		{deadlock, 1, 2},
-		{deadlock, 8, 9},
-		{deadlock, 1000, 9},
+		{errDeadlock, 1, 2},
+		{errDeadlock, 8, 9},
+		{errDeadlock, 1000, 9},
 		{state("40001"), 3, 4},
 		{state("40P01"), 3, 4},
 		{state("57P01"), 3, 4},
@@ -365,7 +365,7 @@ func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 
 func TestThePausesBetweenRepetitionsEndWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{answer: func([]driver.Value) ([][]driver.Value, error) { return nil, deadlock }}
+		f := &fake{answer: func([]driver.Value) ([][]driver.Value, error) { return nil, errDeadlock }}
 		s, start := newStore(t, f, sqlstore.MySQL), time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
