@@ -519,8 +519,8 @@ func (t table) memoryStore() {
 		})
 		names, last = append(names, strconv.Itoa(n)), s
 	}
-	for name, sides := range map[string][]func() float64{"get_screen_capture": get, "set_screen_capture": set} {
-		m := measure(sides...)
+	for i, name := range []string{"get_screen_capture", "set_screen_capture"} {
+		m := measure([][]func() float64{get, set}[i]...)
 		for i := 1; i < len(m.of); i++ {
 			t.row("MemoryStore, "+name+" of any in "+names[i]+", in process, to "+names[0], nanoseconds(m.of[0]), nanoseconds(m.of[i]),
 				fmt.Sprintf("%.2f", m.ratio(i)), "≤ 1.5")

@@ -3,15 +3,8 @@
 package integration_test
 
 import (
-	"database/sql"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,67 +79,40 @@ var (
 )
 
 // What cannot be written is answered 500, and what was stored is still read.
-func TestSurvivesAReadOnlyDatabase(t *testing.T) {
-	for _, k := range plain() {
-		t.Run(k.name, func(t *testing.T) {
-			d := newDatabase(t, k)
-			readOnly := map[sqlstore.Dialect][2]string{
-				sqlstore.SQLite:     {`PRAGMA query_only = 1`, `PRAGMA query_only = 0`},
-				sqlstore.PostgreSQL: {`SET default_transaction_read_only = on`, `SET default_transaction_read_only = off`},
-				sqlstore.MySQL:      {`SET GLOBAL read_only = 1`, `SET GLOBAL read_only = 0`},
-			}[d.dialect]
-			admin := d
+// No database has a full disk here, but what each does then: SQLite has no page
+// left, MariaDB a full table in memory, and PostgreSQL raises the error.
+func TestSurvivesADatabaseThatCannotWrite(t *testing.T) {
+	for _, tt := range []struct {
+		kind
+		fault        string
+		damage, mend []string
+	}{
+		{plain()[0], "read-only", []string{`PRAGMA query_only = 1`}, []string{`PRAGMA query_only = 0`}},
+		{plain()[1], "read-only", []string{`SET default_transaction_read_only = on`}, []string{`SET default_transaction_read_only = off`}},
+		{plain()[2], "read-only", []string{`SET GLOBAL read_only = 1`}, []string{`SET GLOBAL read_only = 0`}},
+		{plain()[0], "full", []string{`PRAGMA max_page_count = 1`}, []string{`PRAGMA max_page_count = 4294967294`}},
+		{plain()[1], "full", []string{`CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+				RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+			END$$`, `CREATE TRIGGER full_disk BEFORE INSERT ON screen_statuses FOR EACH ROW EXECUTE FUNCTION full_disk()`},
+			[]string{`DROP TRIGGER full_disk ON screen_statuses`}},
+		{plain()[2], "full", []string{`SET max_heap_table_size = 16384`, `ALTER TABLE screen_statuses ENGINE = MEMORY`},
+			[]string{`ALTER TABLE screen_statuses ENGINE = InnoDB`}},
+	} {
+		t.Run(tt.name+", "+tt.fault, func(t *testing.T) {
+			admin := newDatabase(t, tt.kind)
+			d := *admin
 			if d.dialect == sqlstore.MySQL { // root may write all the same
-				reader := *d
-				d.exec(t, `CREATE USER reader`)
-				t.Cleanup(func() { admin.exec(t, `DROP USER reader`) })
-				d.exec(t, `GRANT SELECT, INSERT, UPDATE ON *.* TO reader`)
-				reader.db = d.poolAs(t, "reader", direct)
-				d = &reader
+				admin.db.SetMaxOpenConns(1)
+				admin.exec(t, `CREATE USER writer`)
+				t.Cleanup(func() { admin.exec(t, `DROP USER writer`) })
+				admin.exec(t, `GRANT SELECT, INSERT, UPDATE ON *.* TO writer`)
+				d.db = d.poolAs(t, "writer", direct)
 			}
-			x := newDeployment(t, d)
+			x := newDeployment(t, &d)
 			x.wantSet(t, withBob, "1", 200)
-			admin.exec(t, readOnly[0])
-			t.Cleanup(func() { admin.exec(t, readOnly[1]) })
-			x.wantSet(t, withBob, "0", 500)
-			x.wantSet(t, withTeam, "1", 500)
-			admin.exec(t, readOnly[1])
-			x.wantSet(t, withBob, "0", 200)
-			x.wantSet(t, withTeam, "1", 200)
-		})
-	}
-}
-
-func TestSurvivesASQLiteFileThatIsOpenedReadOnly(t *testing.T) {
-	d := newDatabase(t, plain()[0])
-	x := newDeployment(t, d)
-	x.wantSet(t, withBob, "1", 200)
-	reader := *d
-	var err error
-	reader.db, err = sql.Open("sqlite", "file:"+d.file+"?mode=ro")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = reader.db.Close() })
-	r := &deployment{database: &reader, store: reader.store(t, nil), host: newHost(t)}
-	r.host.misc.Captures, r.host.misc.Relations = r.store, r.store
-	r.serve = r.host.handler(t)
-	r.wantSet(t, withBob, "0", 500)
-	r.wantSet(t, withTeam, "1", 500)
-	x.wantSet(t, withTeam, "1", 200)
-	require.Equal(t, `{"code":200,"result":{"status":1}}`, r.post(t, "get_screen_capture", `{`+withTeam+`}`).Body.String())
-}
-
-// SQLite is held to the pages it has. A server has the table in a file system
-// of its own, with no room left, and where the tests may not mount one, what
-// the server does when there is none: MariaDB with a full table in memory,
-// PostgreSQL with an error that is raised.
-func TestSurvivesAFullDisk(t *testing.T) {
-	for _, k := range plain() {
-		t.Run(k.name, func(t *testing.T) {
-			d := newDatabase(t, k)
-			fill, makeRoom := d.smallDisk(t)
-			x := newDeployment(t, d)
-			x.wantSet(t, withBob, "1", 200)
-			fill()
+			for _, statement := range tt.damage {
+				admin.exec(t, statement)
+			}
 			const enough = 10000
 			n := uint32(1)
 			for ; n < enough && x.store.SetScreenCapture(t.Context(), group(100+n), misc.NoticeOn) == nil; n++ {
@@ -154,81 +120,15 @@ func TestSurvivesAFullDisk(t *testing.T) {
 			require.Less(t, n, uint32(enough), "the disk is not full")
 			x.wantSet(t, withTeam, "1", 500)
 			x.wantSet(t, withTeam, "1", 500)
-			makeRoom()
+			for _, statement := range tt.mend {
+				admin.exec(t, statement)
+			}
 			x.wantSet(t, withTeam, "1", 200)
 			x.wantSet(t, withBob, "0", 200)
 			require.NoError(t, x.store.SetScreenCapture(t.Context(), group(100+n), misc.NoticeOn))
 			for i := range n {
-				got, err := x.store.ScreenCapture(t.Context(), group(100+i+1))
-				require.NoError(t, err)
-				require.Equal(t, i+1 <= n, got == misc.NoticeOn)
+				wantCaptures(t, x.store, map[misc.Conversation]misc.NoticeStatus{group(101 + i): misc.NoticeOn})
 			}
 		})
 	}
-}
-
-// smallDisk gives screen_statuses a disk that can be filled, or what comes
-// closest.
-func (d *database) smallDisk(t *testing.T) (fill, makeRoom func()) {
-	t.Helper()
-	if d.server == nil {
-		fill = func() { d.count(t, `PRAGMA max_page_count = 1`) } // no lower than there are
-		return fill, func() { d.count(t, `PRAGMA max_page_count = 4294967294`) }
-	}
-	dir, mounted := d.server.mount(t)
-	switch {
-	case d.dialect == sqlstore.MySQL && mounted:
-		schema, err := sqlstore.Schema(d.dialect)
-		require.NoError(t, err)
-		d.exec(t, `DROP TABLE screen_statuses`)
-		d.exec(t, schema[0]+` DATA DIRECTORY='`+dir+`'`)
-		t.Cleanup(func() { d.exec(t, `DROP TABLE screen_statuses`) })
-	case d.dialect == sqlstore.MySQL:
-		fill = func() {
-			d.exec(t, `SET max_heap_table_size = 16384`)
-			d.exec(t, `ALTER TABLE screen_statuses ENGINE = MEMORY`)
-		}
-		return fill, func() { d.exec(t, `ALTER TABLE screen_statuses ENGINE = InnoDB`) }
-	case mounted:
-		d.exec(t, `CREATE TABLESPACE small LOCATION '`+dir+`'`)
-		d.exec(t, `ALTER TABLE screen_statuses SET TABLESPACE small`)
-		t.Cleanup(func() {
-			d.exec(t, `DROP TABLE screen_statuses`)
-			d.exec(t, `DROP TABLESPACE small`)
-		})
-	default:
-		fill = func() {
-			d.exec(t, `CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-				RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
-			END$$`)
-			d.exec(t, `CREATE TRIGGER full_disk BEFORE INSERT ON screen_statuses FOR EACH ROW EXECUTE FUNCTION full_disk()`)
-		}
-		return fill, func() { d.exec(t, `DROP TRIGGER full_disk ON screen_statuses`) }
-	}
-	ballast := filepath.Join(dir, "ballast")
-	fill = func() {
-		err := os.WriteFile(ballast, make([]byte, diskSize), 0o600)
-		require.ErrorIs(t, err, syscall.ENOSPC)
-	}
-	return fill, func() { require.NoError(t, os.Remove(ballast)) }
-}
-
-const diskSize = 4 << 20
-
-// mount gives the server a file system of diskSize bytes, and reports whether
-// that is allowed here.
-func (s *server) mount(t *testing.T) (_ string, allowed bool) {
-	t.Helper()
-	dir, err := os.MkdirTemp(s.dir, "disk-") // where its user may go
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.Remove(dir)) })
-	u, err := user.Lookup(s.user)
-	require.NoError(t, err)
-	options := fmt.Sprintf("size=%d,mode=0700,uid=%s", diskSize, u.Uid)
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", options, "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Logf("no file system of its own: %v: %s", err, out)
-		return "", false
-	}
-	t.Cleanup(func() { require.NoError(t, exec.Command("umount", "-l", dir).Run()) })
-	return dir, true
 }

@@ -5,9 +5,6 @@ package integration_test
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,8 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
-	"github.com/sealtalk-go/misc/misctest"
-	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
@@ -51,46 +46,29 @@ func (d *database) waiting(t testing.TB) int {
 
 func (d *database) awaitWaiting(t testing.TB, n int) {
 	t.Helper()
-	// MariaDB refreshes its list once nobody has read it for a tenth of a second.
-	require.Eventually(t, func() bool { return d.waiting(t) == n }, patience, 200*time.Millisecond)
+	// InnoDB looks anew only after 100 ms without a question.
+	require.Eventually(t, func() bool { return d.waiting(t) == n }, patience, 150*time.Millisecond)
 }
 
-func TestACancelledSetStopsWaitingForALockedRow(t *testing.T) {
+func TestASetStopsWaitingForALockedRowWhenItsContextEnds(t *testing.T) {
 	eachKind(t, servers(), func(t *testing.T, d *database) {
-		s := d.store(t, d.pool(t))
+		s := d.store(t, nil)
 		require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
 		defer d.lock(t, "7")()
-
+		set := func(ctx context.Context) error { return s.SetScreenCapture(ctx, group(7), misc.NoticeOn) }
 		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		done := make(chan error, 1)
-		go func() { done <- s.SetScreenCapture(ctx, group(7), misc.NoticeOn) }()
+		done := inBackground(func() error { return set(ctx) })
 		d.awaitWaiting(t, 1)
 		cancel()
-		select {
-		case err := <-done:
-			require.ErrorIs(t, err, context.Canceled)
-		case <-time.After(patience):
-			t.Fatal("the set is still waiting")
-		}
+		require.ErrorIs(t, inTime(t, done), context.Canceled)
+		wantDeadlineExceeded(t, set)
 	})
 }
 
-func TestASetStopsWaitingForALockedRowAtItsDeadline(t *testing.T) {
+func TestACallStopsWaitingForALockedTableAtItsDeadline(t *testing.T) {
 	eachKind(t, servers(), func(t *testing.T, d *database) {
-		s := d.store(t, d.pool(t))
-		require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
-		defer d.lock(t, "7")()
-		wantDeadlineExceeded(t, func(ctx context.Context) error {
-			return s.SetScreenCapture(ctx, group(7), misc.NoticeOn)
-		})
-	})
-}
-
-func TestAQuestionStopsWaitingForALockedTableAtItsDeadline(t *testing.T) {
-	eachKind(t, servers(), func(t *testing.T, d *database) {
-		s := d.store(t, d.pool(t))
-		conn, err := d.db.Conn(t.Context())
+		s := d.store(t, nil)
+		conn, err := d.pool(t).Conn(t.Context())
 		require.NoError(t, err)
 		defer conn.Close()
 		statements := []string{`LOCK TABLES friendships WRITE, group_members WRITE, screen_statuses WRITE`, `UNLOCK TABLES`}
@@ -100,37 +78,34 @@ func TestAQuestionStopsWaitingForALockedTableAtItsDeadline(t *testing.T) {
 		_, err = conn.ExecContext(t.Context(), statements[0])
 		require.NoError(t, err)
 		defer func() { _, _ = conn.ExecContext(context.Background(), statements[1]) }()
-
-		wantDeadlineExceeded(t, func(ctx context.Context) error {
-			_, err := s.ScreenCapture(ctx, group(7))
-			return err
-		})
-		wantDeadlineExceeded(t, func(ctx context.Context) error {
-			_, err := s.AreFriends(ctx, misctest.ID(1), misctest.ID(2))
-			return err
-		})
-		wantDeadlineExceeded(t, func(ctx context.Context) error {
-			_, err := s.IsGroupMember(ctx, misctest.ID(1), misctest.ID(2))
-			return err
-		})
-		wantDeadlineExceeded(t, func(ctx context.Context) error {
-			_, _, err := s.RelatedScreenCapture(ctx, misctest.ID(1), group(7))
-			return err
-		})
+		for _, call := range calls(s, 1) {
+			wantDeadlineExceeded(t, call)
+		}
 	})
 }
 
-func wantDeadlineExceeded(t *testing.T, ask func(ctx context.Context) error) {
+func wantDeadlineExceeded(t *testing.T, call func(ctx context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
+	require.ErrorIs(t, inTime(t, inBackground(func() error { return call(ctx) })), context.DeadlineExceeded)
+}
+
+func inBackground(call func() error) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- ask(ctx) }()
+	go func() { done <- call() }()
+	return done
+}
+
+// inTime returns the error of a call that must not wait any longer.
+func inTime(t *testing.T, done <-chan error) error {
+	t.Helper()
 	select {
 	case err := <-done:
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		return err
 	case <-time.After(patience):
 		t.Fatal("it is still waiting")
+		return nil
 	}
 }
 
@@ -149,8 +124,7 @@ func TestASetThatIsTheVictimOfADeadlockIsRepeated(t *testing.T) {
 			_, err = tx.Exec(`UPDATE screen_statuses SET conversationType = 4 WHERE operateId = ?`, strconv.Itoa(n+1))
 			require.NoError(t, err)
 		}
-		done := make(chan error, 1)
-		go func() { done <- s.SetScreenCapture(t.Context(), group(7), misc.NoticeOn) }()
+		done := inBackground(func() error { return s.SetScreenCapture(t.Context(), group(7), misc.NoticeOn) })
 		d.awaitWaiting(t, 1)
 		before := d.deadlocks(t)
 		_, err = tx.Exec(`UPDATE screen_statuses SET conversationType = 3`) // meets the row that the set has begun
@@ -158,9 +132,7 @@ func TestASetThatIsTheVictimOfADeadlockIsRepeated(t *testing.T) {
 		require.Greater(t, d.deadlocks(t), before)
 		require.NoError(t, tx.Commit())
 		require.NoError(t, <-done)
-		got, err := s.ScreenCapture(t.Context(), group(7))
-		require.NoError(t, err)
-		require.Equal(t, misc.NoticeOn, got)
+		wantCaptures(t, s, map[misc.Conversation]misc.NoticeStatus{group(7): misc.NoticeOn})
 	})
 }
 
@@ -175,43 +147,31 @@ func TestASetIsRepeatedThatPostgreSQLCannotSerialize(t *testing.T) {
 		s := d.store(t, d.pool(t))
 		require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
 		commit := d.lock(t, "7")
-		done := make(chan error, 1)
-		go func() { done <- s.SetScreenCapture(t.Context(), group(7), misc.NoticeOn) }()
+		done := inBackground(func() error { return s.SetScreenCapture(t.Context(), group(7), misc.NoticeOn) })
 		d.awaitWaiting(t, 1)
 		commit()
 		require.NoError(t, <-done)
-		got, err := s.ScreenCapture(t.Context(), group(7))
-		require.NoError(t, err)
-		require.Equal(t, misc.NoticeOn, got)
+		wantCaptures(t, s, map[misc.Conversation]misc.NoticeStatus{group(7): misc.NoticeOn})
 	})
 }
 
-func TestSurvivesADatabaseServerThatIsStoppedAndStartedAgain(t *testing.T) {
+func TestSurvivesADatabaseServerThatIsStoppedOrKilledAndStartedAgain(t *testing.T) {
 	eachKind(t, servers(), func(t *testing.T, d *database) {
-		d.addFriend(t, 1, 2, 20)
-		d.addMember(t, 3, 1, 0)
 		s := d.store(t, d.pool(t))
 		ask := func(c misc.Conversation) error {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			if err := s.SetScreenCapture(ctx, c, misc.NoticeOn); err != nil {
-				return fmt.Errorf("set: %w", err)
+				return err
 			}
 			status, err := s.ScreenCapture(ctx, c)
 			if err != nil || status != misc.NoticeOn {
 				return fmt.Errorf("get: %d, %w", status, err)
 			}
-			friends, err := s.AreFriends(ctx, misctest.ID(1), misctest.ID(2))
-			if err != nil || !friends {
-				return fmt.Errorf("friends: %v, %w", friends, err)
-			}
-			member, err := s.IsGroupMember(ctx, misctest.ID(1), misctest.ID(3))
-			if err != nil || !member {
-				return fmt.Errorf("member: %v, %w", member, err)
-			}
-			friends, status, err = s.RelatedScreenCapture(ctx, misctest.ID(1), pair(1, 2))
-			if err != nil || !friends || status != misc.NoticeOff {
-				return fmt.Errorf("friends and get: %v, %d, %w", friends, status, err)
+			for name, call := range calls(s, 1) {
+				if err := call(ctx); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
 			}
 			return nil
 		}
@@ -222,80 +182,30 @@ func TestSurvivesADatabaseServerThatIsStoppedAndStartedAgain(t *testing.T) {
 			}
 			done.Wait()
 		}
-		noError := func(t assert.TestingT, err error, _ ...any) bool { return assert.NoError(t, err) }
-
-		atOnce(noError) // now there are idle connections with prepared statements
-		d.server.stop(t)
-		atOnce(func(t assert.TestingT, err error, _ ...any) bool {
-			return assert.Error(t, err) && assert.NotErrorIs(t, err, context.DeadlineExceeded) && assert.NotErrorIs(t, err, misc.ErrInvalidID)
-		})
-		d.server.restart(t)
-		atOnce(noError)
+		for _, signal := range []syscall.Signal{d.server.gracefully, syscall.SIGKILL} {
+			atOnce(assert.NoError) // now there are idle connections with prepared statements
+			d.server.stop(t, signal)
+			atOnce(func(t assert.TestingT, err error, _ ...any) bool {
+				return assert.ErrorContains(t, err, "sqlstore: ") && assert.NotErrorIs(t, err, context.DeadlineExceeded) && assert.NotErrorIs(t, err, misc.ErrInvalidID)
+			})
+			err := d.newError(t)
+			require.ErrorContains(t, err, "sqlstore: look for the tables: ")
+			require.NotContains(t, err.Error(), "screen_statuses", "a lost connection is not a missing table")
+			require.NotContains(t, strings.ToUpper(err.Error()), "SELECT")
+			require.Error(t, sqlstore.Migrate(t.Context(), d.db, d.dialect))
+			require.NoError(t, d.server.start())
+			atOnce(assert.NoError)
+		}
 	})
 }
 
-// Clients that switch the notices of a group each are answered 500 while the
-// server is away and 200 when it is back, and read what was acknowledged last.
-func TestSurvivesADatabaseServerThatIsKilledUnderLoad(t *testing.T) {
-	const clients, plenty = 16, 50
-	eachKind(t, servers(), func(t *testing.T, d *database) {
-		h := newHost(t)
-		s := d.store(t, d.pool(t))
-		h.misc.Captures, h.misc.Relations = s, s
-		serve := h.handler(t)
-		post := func(path string, n uint32, fields string) *httptest.ResponseRecorder {
-			w := httptest.NewRecorder()
-			body := `{"conversationType":3,"targetId":"` + misctest.ID(n) + `"` + fields + `}`
-			serve.ServeHTTP(w, asAlice(t.Context(), "POST", "/misc/"+path, body))
-			return w
-		}
-		var busy, refused, done sync.WaitGroup
-		back := make(chan struct{})
-		for n := range uint32(clients) {
-			d.addMember(t, n+1, 1, 0)
-			busy.Add(1)
-			refused.Add(1)
-			done.Go(func() {
-				on := 0
-				set := func() int {
-					w := post("set_screen_capture", n+1, `,"noticeStatus":`+strconv.Itoa(1-on))
-					if w.Code == 200 {
-						on = 1 - on
-					}
-					return w.Code
-				}
-				for range plenty {
-					assert.Equal(t, 200, set())
-				}
-				busy.Done()
-				code := 200
-				for code == 200 {
-					code = set()
-				}
-				assert.Equal(t, 500, code)
-				assert.Equal(t, 500, post("get_screen_capture", n+1, "").Code)
-				refused.Done()
-				<-back
-				// The set that was under way may have been stored or not.
-				assert.Contains(t, []string{`{"code":200,"result":{"status":0}}`, `{"code":200,"result":{"status":1}}`},
-					post("get_screen_capture", n+1, "").Body.String())
-				for range plenty {
-					assert.Equal(t, 200, set())
-				}
-				assert.Equal(t, `{"code":200,"result":{"status":`+strconv.Itoa(on)+`}}`, post("get_screen_capture", n+1, "").Body.String())
-			})
-		}
-		busy.Wait()
-		d.server.kill(t)
-		refused.Wait()
-		for _, line := range h.log.take() {
-			require.Contains(t, line, "sqlstore: ")
-		}
-		d.server.restart(t)
-		close(back)
-		done.Wait()
-		require.Empty(t, h.log.take())
-	})
+func wantCaptures(t *testing.T, s *sqlstore.Store, want map[misc.Conversation]misc.NoticeStatus) {
+	t.Helper()
+	for c, status := range want {
+		got, err := s.ScreenCapture(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, status, got)
+	}
 }
 
 func TestSurvivesIdleConnectionsThatMariaDBHasClosed(t *testing.T) {
@@ -321,104 +231,35 @@ func TestSurvivesIdleConnectionsThatMariaDBHasClosed(t *testing.T) {
 	})
 }
 
-// A killed server, or with SQLite a killed process of the host, loses nothing
-// that it has acknowledged.
+// A server that is killed under load loses nothing that it has acknowledged.
 func TestSurvivesKill9WithEverySetThatWasAcknowledged(t *testing.T) {
 	const enough = 3000
-	t.Run("SQLite", func(t *testing.T) {
-		d := newDatabase(t, plain()[0])
-		cmd := exec.Command(os.Args[0], d.file)
-		cmd.Env = append(os.Environ(), childEnv+"=sqlite")
-		cmd.Stderr = os.Stderr
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		acknowledged := make(map[misc.Conversation]misc.NoticeStatus)
-		for {
-			var a, b uint32
-			if n, _ := fmt.Fscanln(out, &a, &b); n != 2 {
-				break
-			}
-			acknowledged[pair(a, b)] = misc.NoticeOn
-			if len(acknowledged) == enough {
-				require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
-			}
-		}
-		require.ErrorContains(t, cmd.Wait(), "killed")
-		require.GreaterOrEqual(t, len(acknowledged), enough)
-		wantCaptures(t, d.store(t, nil), acknowledged)
-	})
-	for _, k := range servers() {
-		t.Run(k.name, func(t *testing.T) {
-			d := newDatabase(t, k)
-			s := d.store(t, d.pool(t))
-			acknowledged := make(map[misc.Conversation]misc.NoticeStatus)
-			var mu sync.Mutex
-			var done sync.WaitGroup
-			plenty := make(chan struct{})
-			for w := range uint32(16) {
-				done.Go(func() {
-					for n := uint32(1); ; n++ {
-						c := pair(w+1, 100+n)
-						if s.SetScreenCapture(t.Context(), c, misc.NoticeOn) != nil {
-							return // the server is gone
-						}
-						mu.Lock()
-						acknowledged[c] = misc.NoticeOn
-						if len(acknowledged) == enough {
-							close(plenty)
-						}
-						mu.Unlock()
-					}
-				})
-			}
-			<-plenty
-			d.server.kill(t)
-			done.Wait()
-			d.server.restart(t)
-			wantCaptures(t, s, acknowledged)
-		})
-	}
-}
-
-func wantCaptures(t *testing.T, s *sqlstore.Store, want map[misc.Conversation]misc.NoticeStatus) {
-	t.Helper()
-	for c, status := range want {
-		got, err := s.ScreenCapture(t.Context(), c)
-		require.NoError(t, err)
-		require.Equal(t, status, got)
-	}
-}
-
-// setUntilKilled is the child of the test above: it tells of each set once it
-// is acknowledged.
-func setUntilKilled(file string) {
-	c, err := n3d.New(misctest.Key)
-	if err != nil {
-		panic(err)
-	}
-	s, err := sqlstore.New(context.Background(), openSQLite(file), sqlstore.SQLite, sqlstore.Config{Codec: c})
-	if err != nil {
-		panic(err)
-	}
-	for n := uint32(1); ; n++ {
-		if err := s.SetScreenCapture(context.Background(), pair(n, n+1), misc.NoticeOn); err != nil {
-			panic(err)
-		}
-		fmt.Println(n, n+1)
-	}
-}
-
-func TestNewOnALostConnectionDoesNotReportMissingTables(t *testing.T) {
 	eachKind(t, servers(), func(t *testing.T, d *database) {
-		d.server.stop(t)
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		defer cancel()
-		_, err := sqlstore.New(ctx, d.db, d.dialect, sqlstore.Config{Codec: codec(t)})
-		require.ErrorContains(t, err, "sqlstore: look for the tables: ")
-		require.NotContains(t, err.Error(), "screen_statuses")
-		require.NotContains(t, strings.ToUpper(err.Error()), "SELECT")
-		require.Error(t, sqlstore.Migrate(ctx, d.db, d.dialect))
-		d.server.restart(t)
+		s := d.store(t, d.pool(t))
+		acknowledged := make(map[misc.Conversation]misc.NoticeStatus)
+		var mu sync.Mutex
+		var done sync.WaitGroup
+		plenty := make(chan struct{})
+		for w := range uint32(16) {
+			done.Go(func() {
+				for n := uint32(1); ; n++ {
+					c := pair(w+1, 100+n)
+					if s.SetScreenCapture(t.Context(), c, misc.NoticeOn) != nil {
+						return // the server is gone
+					}
+					mu.Lock()
+					acknowledged[c] = misc.NoticeOn
+					if len(acknowledged) == enough {
+						close(plenty)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		<-plenty
+		d.server.stop(t, syscall.SIGKILL)
+		done.Wait()
+		require.NoError(t, d.server.start())
+		wantCaptures(t, s, acknowledged)
 	})
 }

@@ -5,6 +5,7 @@ package integration_test
 import (
 	"bufio"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,8 +29,6 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {
 	case "guard":
 		guard(os.Args[1], os.Args[2], os.Args[3:])
-	case "sqlite":
-		setUntilKilled(os.Args[1])
 	case "handler":
 		serveHandler(os.Args[1], os.Args[2])
 	default:
@@ -75,11 +74,12 @@ var mariaDB = server{
 	open:       openMariaDBAs,
 	gracefully: syscall.SIGTERM,
 	prepare: func(s *server, program []string) [][]string {
-		return [][]string{{program[1], "--no-defaults", "--datadir=" + s.dir + "/data", "--user=" + s.user,
+		// A server that starts removes the temporary files of all others in its tmpdir.
+		return [][]string{{program[1], "--no-defaults", "--datadir=" + s.dir + "/data", "--tmpdir=" + s.dir, "--user=" + s.user,
 			"--auth-root-authentication-method=normal", "--skip-test-db"}}
 	},
 	command: func(s *server, program []string) []string {
-		return []string{program[0], "--no-defaults", "--datadir=" + s.dir + "/data", "--user=" + s.user,
+		return []string{program[0], "--no-defaults", "--datadir=" + s.dir + "/data", "--tmpdir=" + s.dir, "--user=" + s.user,
 			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--socket=" + s.dir + "/socket",
 			"--pid-file=" + s.dir + "/pid", "--skip-name-resolve", "--max-connections=400", "--innodb-buffer-pool-size=64M"}
 	},
@@ -135,16 +135,15 @@ func (s *server) setUp() error {
 	}
 	s.user = me.Username
 	if s.needsUser && me.Uid == "0" {
-		other, err := user.Lookup("postgres")
-		if err != nil {
-			if other, err = user.Lookup("nobody"); err != nil {
-				return err
-			}
+		s.user = "postgres"
+		if _, err := user.Lookup(s.user); err != nil {
+			s.user = "nobody"
 		}
-		s.user = other.Username
-		uid, _ := strconv.Atoi(other.Uid)
-		gid, _ := strconv.Atoi(other.Gid)
-		if err := os.Chown(s.dir, uid, gid); err != nil {
+		other, err := credential(s.user)
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(s.dir, int(other.Uid), int(other.Gid)); err != nil {
 			return err
 		}
 	}
@@ -170,15 +169,9 @@ func (s *server) start() error {
 	cmd.Env = append(os.Environ(), childEnv+"=guard")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is not for it
 	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
+	in, inErr := cmd.StdinPipe()
+	out, outErr := cmd.StdoutPipe()
+	if err := errors.Join(inErr, outErr, cmd.Start()); err != nil {
 		return err
 	}
 	if _, err := fmt.Fscan(bufio.NewReader(out), &s.pid); err != nil {
@@ -189,7 +182,8 @@ func (s *server) start() error {
 	db := s.open(s.admin, s.port, "", direct)
 	defer db.Close()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if err = db.Ping(); err == nil {
+		err := db.Ping()
+		if err == nil {
 			return nil
 		}
 		if !s.running() || time.Now().After(deadline) {
@@ -210,99 +204,74 @@ func (s *server) end(signal syscall.Signal) {
 	s.pid = 0
 }
 
-// stop shuts the server down in order; the test that does it starts it again.
-func (s *server) stop(t testing.TB) {
+// stop ends the server; the test that does it starts it again.
+func (s *server) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	t.Cleanup(func() {
 		if !s.running() {
 			require.NoError(t, s.start())
 		}
 	})
-	s.end(s.gracefully)
-}
-
-// kill ends the server as kill -9 does.
-func (s *server) kill(t testing.TB) {
-	t.Helper()
-	t.Cleanup(func() {
-		if !s.running() {
-			require.NoError(t, s.start())
-		}
-	})
-	s.end(syscall.SIGKILL)
-}
-
-func (s *server) restart(t testing.TB) {
-	t.Helper()
-	require.NoError(t, s.start())
+	s.end(signal)
 }
 
 // newDatabase makes an empty database on the server.
 func (s *server) newDatabase(t testing.TB) string {
 	t.Helper()
-	db := s.open(s.admin, s.port, "", direct)
-	defer db.Close()
 	s.databases++
 	name := fmt.Sprintf("test%d", s.databases)
-	_, err := db.Exec("CREATE DATABASE " + name)
-	require.NoError(t, err)
-	t.Cleanup(func() {
+	exec := func(statement string) {
 		db := s.open(s.admin, s.port, "", direct)
 		defer db.Close()
-		_, err := db.Exec("DROP DATABASE " + name)
+		_, err := db.Exec(statement + name)
 		require.NoError(t, err)
-	})
+	}
+	exec("CREATE DATABASE ")
+	t.Cleanup(func() { exec("DROP DATABASE ") })
 	return name
 }
 
 // guard runs a server until it ends. When the tests are gone before, because
 // they panicked or were killed, it ends the server and removes its folder.
 func guard(dir, user string, command []string) {
+	cmd := exec.Command(command[0], command[1:]...)
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err == nil {
-		cmd := exec.Command(command[0], command[1:]...)
-		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
-		if err = runAs(cmd, user); err == nil {
-			if err = cmd.Start(); err == nil {
-				fmt.Println(cmd.Process.Pid)
-				ended := make(chan struct{})
-				go func() {
-					defer close(ended)
-					_ = cmd.Wait()
-				}()
-				orphaned := make(chan struct{})
-				go func() {
-					defer close(orphaned)
-					_, _ = io.Copy(io.Discard, os.Stdin)
-				}()
-				select {
-				case <-ended:
-				case <-orphaned:
-					_ = cmd.Process.Kill()
-					<-ended
-					_ = os.RemoveAll(dir)
-				}
-				os.Exit(0)
-			}
-		}
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
+	if err = errors.Join(err, runAs(cmd, user)); err == nil {
+		err = cmd.Start()
 	}
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(cmd.Process.Pid)
+	go func() {
+		_ = cmd.Wait()
+		os.Exit(0)
+	}()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	_ = cmd.Process.Kill()
+	_ = os.RemoveAll(dir)
+	os.Exit(0)
 }
 
 // runAs lets cmd run as a user, who is another one only if this is root.
 func runAs(cmd *exec.Cmd, name string) error {
+	c, err := credential(name)
+	if err == nil && int(c.Uid) != os.Getuid() {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: c}
+	}
+	return err
+}
+
+func credential(name string) (*syscall.Credential, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if me, err := user.Current(); err != nil || me.Uid == u.Uid {
-		return err
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return nil
+	uid, uidErr := strconv.ParseUint(u.Uid, 10, 32)
+	gid, gidErr := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
 // find looks for a program on the path, and where Debian keeps those that are
