@@ -29,7 +29,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil {
 		return
 	}
@@ -41,8 +41,8 @@ func main() {
 }
 
 // run is the whole program: it serves until ctx ends.
-func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := parseConfig(args, env, stdout)
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cfg, err := parseConfig(args, stdout)
 	if err != nil || cfg.help {
 		return err
 	}
@@ -115,7 +115,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	currentUser := notLoggedIn
 	loopback := listener.Addr().(*net.TCPAddr).IP.IsLoopback()
 	if loopback {
-		s := newSessions(cfg.sessionKey)
+		s := newSessions(cfg.sessionKey, sessionLength)
 		currentUser = s.currentUser
 		mux.Handle("POST /demo/login", login(codec, s))
 		say("login", "POST /demo/login: for demos, anyone on this machine may be any user")
