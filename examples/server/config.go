@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,25 +39,19 @@ type config struct {
 
 // limits are the times after which the server gives up.
 type limits struct {
-	start      time.Duration // for the database to answer and its tables to be ready
-	readHeader time.Duration
-	read       time.Duration // for a whole request
-	request    time.Duration // for the work on a request, the database and the cloud included
-	write      time.Duration // from the end of the header to the end of the answer; longer than request
-	idle       time.Duration
-	drain      time.Duration // for requests in flight at the end
-	cloud      time.Duration // for the chat cloud to take a message; shorter than request
+	start   time.Duration // for the database to answer and its tables to be ready
+	request time.Duration // for the work on a request, the database and the cloud included
+	write   time.Duration // from the end of the header to the end of the answer; longer than request
+	drain   time.Duration // for requests in flight at the end
+	cloud   time.Duration // for the chat cloud to take a message; shorter than request
 }
 
 var defaultLimits = limits{
-	start:      20 * time.Second,
-	readHeader: 5 * time.Second,
-	read:       10 * time.Second,
-	request:    10 * time.Second,
-	write:      18 * time.Second,
-	idle:       2 * time.Minute,
-	drain:      20 * time.Second,
-	cloud:      8 * time.Second,
+	start:   20 * time.Second,
+	request: 10 * time.Second,
+	write:   18 * time.Second,
+	drain:   20 * time.Second,
+	cloud:   8 * time.Second,
 }
 
 // usageError is a fault of a flag or of its environment variable.
@@ -97,9 +92,7 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	case flags.NArg() > 0:
 		faults = append(faults, errors.New("there are flags, and no other arguments; -h lists them"))
 	}
-	if cfg.n3dKey == "" {
-		cfg.n3dKey = demoN3DKey
-	}
+	cfg.n3dKey = cmp.Or(cfg.n3dKey, demoN3DKey)
 	if (cfg.appKey == "") != (cfg.appSecret == "") {
 		faults = append(faults, errors.New("-app-key and -app-secret go together"))
 	}

@@ -50,11 +50,6 @@ func (s sessions) currentUser(r *http.Request) (userID string, err error) {
 	return userID, nil
 }
 
-// notLoggedIn is the CurrentUser of a server without login.
-func notLoggedIn(*http.Request) (string, error) {
-	return "", httpapi.ErrNotLoggedIn
-}
-
 // login answers POST /demo/login. It asks for no password: any number that has
 // a public id may log in.
 func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
