@@ -63,10 +63,18 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		}
 	})
 
-	rule("ids and types arrive as they are", func(t *testing.T, m messenger) {
-		for _, text := range []string{"a&toUserId=b", "a=b;c", "a+b", "a%41", "a b", "a#b?c/d", "\"a\\", "漢字"} {
+	// A messenger that decodes ids refuses these, and sends nothing.
+	rule("an odd id or type arrives as it is", func(t *testing.T, m messenger) {
+		for _, odd := range []string{"a&toUserId=b", "a=b;c", "a+b", "a%41", "a b", "a#b?c/d", "\"a\\", "漢字", "a\nb\r\nc"} {
 			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
-				m.wantArrive(t, misc.Message{Type: kind, From: text, To: "to " + text, ObjectName: "App:" + text, Content: "hello"})
+				if !strings.Contains(odd, "\n") {
+					m.wantArrive(t, misc.Message{Type: kind, From: ID(1), To: ID(2), ObjectName: "App:" + odd, Content: "hello"})
+				}
+				message, want := misc.Message{Type: kind, From: odd, To: "to " + odd, ObjectName: "App:Note", Content: "hello"}, m.delivered()
+				if err := m.Send(t.Context(), message); err == nil {
+					want = append(slices.Clip(want), message)
+				}
+				m.wantDelivered(t, want)
 			}
 		}
 	})
@@ -116,38 +124,42 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		m.wantDelivered(t, nil)
 	})
 
+	notes := []misc.Message{
+		{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"},
+		{Type: misc.Group, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"},
+	}
 	rule("a cancelled send is an error and sends nothing", func(t *testing.T, m messenger) {
-		for _, conversationType := range []misc.ConversationType{misc.Private, misc.Group} {
-			message := misc.Message{Type: conversationType, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"}
-			if err := m.Send(cancelled(t), message); err == nil {
+		for _, note := range notes {
+			if err := m.Send(cancelled(t), note); err == nil {
 				t.Error("Send returned no error under a cancelled context")
 			}
 		}
 		m.wantDelivered(t, nil)
 	})
 
-	note := misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: "hello"}
 	if !untested(t, o.Refuse == nil, "MessengerOptions.Refuse") {
-		rule("a refusal is an error", func(t *testing.T, m messenger) {
+		rule("a refusal is misc.ErrRefused", func(t *testing.T, m messenger) {
 			mend := o.Refuse(t)
-			for range 2 {
-				if err := m.Send(t.Context(), note); err == nil {
-					t.Error("Send returned no error for a message that the cloud refused")
+			for _, note := range notes {
+				if err := m.Send(t.Context(), note); !errors.Is(err, misc.ErrRefused) {
+					t.Errorf("Send of a message that the cloud refused: %v; want misc.ErrRefused", err)
 				}
 			}
 			m.wantDelivered(t, nil)
 			mend()
-			m.wantArrive(t, note)
+			m.wantArrive(t, notes...)
 		})
 	}
 
 	if !untested(t, o.Lose == nil, "MessengerOptions.Lose") {
 		rule("a message whose answer is lost is not delivered twice", func(t *testing.T, m messenger) {
 			mend := o.Lose(t)
-			_ = m.Send(t.Context(), note) // an error, unless the messenger and the cloud know the message again
-			m.wantDelivered(t, []misc.Message{note})
+			for _, note := range notes {
+				_ = m.Send(t.Context(), note) // an error, unless the messenger and the cloud know the message again
+			}
+			m.wantDelivered(t, notes)
 			mend()
-			m.wantArrive(t, note)
+			m.wantArrive(t, notes...)
 		})
 	}
 }

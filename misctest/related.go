@@ -1,7 +1,6 @@
 package misctest
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/sealtalk-go/misc"
@@ -10,7 +9,8 @@ import (
 // TestRelatedStore tests what a misc.RelatedStore adds to a store and to
 // relations, which have suites of their own. The demands are those of
 // [TestRelations] and [TestScreenCaptureStore].
-func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore) {
+func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore, options ...RelationsOptions) {
+	o := optional(options)
 	rule := func(name string, w world, check func(t *testing.T, s relatedStore)) {
 		t.Run(name, func(t *testing.T) { check(t, relatedStore{newStore(t, w.public())}) })
 	}
@@ -68,21 +68,44 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 	})
 
 	rule("an invalid id is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
-		for _, id := range noIDs {
+		for _, id := range invalidIDs {
 			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(1401), id), misc.GroupConversation(id)} {
 				related, _, err := s.RelatedScreenCapture(t.Context(), ID(1401), c)
-				wantNoID(t, "RelatedScreenCapture", id, related, err)
+				wantInvalidID(t, "RelatedScreenCapture", id, related, err)
 			}
 		}
 	})
 
-	rule("a cancelled question is an error", world{
-		friends: [][2]uint32{{1501, 1502}},
-	}, func(t *testing.T, s relatedStore) {
-		if _, _, err := s.RelatedScreenCapture(cancelled(t), ID(1501), pair(1501, 1502)); err == nil {
-			t.Error("RelatedScreenCapture under a cancelled context returned no error")
+	w := world{friends: [][2]uint32{{1501, 1502}}, groups: map[uint32][]uint32{1503: {1501}}}
+	conversations := []misc.Conversation{pair(1501, 1502), group(1503), pair(1501, 1504), group(1504)}
+	rule("a cancelled question is an error", w, func(t *testing.T, s relatedStore) {
+		for _, c := range conversations {
+			if _, _, err := s.RelatedScreenCapture(cancelled(t), ID(1501), c); err == nil {
+				t.Errorf("RelatedScreenCapture(%v) under a cancelled context returned no error", c)
+			}
 		}
 	})
+
+	if !untested(t, o.Remove == nil, "RelationsOptions.Remove") {
+		w := world{friends: [][2]uint32{{1701, 1702}}, groups: map[uint32][]uint32{1703: {1701}}}
+		rule("who was removed is no longer related", w, func(t *testing.T, s relatedStore) {
+			s.want(t, 1701, pair(1701, 1702), true, misc.NoticeOff)
+			s.want(t, 1701, group(1703), true, misc.NoticeOff)
+			o.Remove(t, w.public())
+			s.wantStranger(t, 1701, pair(1701, 1702))
+			s.wantStranger(t, 1701, group(1703))
+		})
+	}
+
+	if !untested(t, o.Break == nil, "RelationsOptions.Break") {
+		rule("a failing backend is an error and not a no", world{}, func(t *testing.T, s relatedStore) {
+			defer o.Break(t)()
+			for _, c := range conversations {
+				_, _, err := s.RelatedScreenCapture(t.Context(), ID(1501), c)
+				wantFailure(t, "RelatedScreenCapture", err)
+			}
+		})
+	}
 }
 
 type relatedStore struct{ misc.RelatedStore }
@@ -99,18 +122,5 @@ func (s relatedStore) wantStranger(t *testing.T, user uint32, c misc.Conversatio
 	t.Helper()
 	if related, _, err := s.RelatedScreenCapture(t.Context(), ID(user), c); err != nil || related {
 		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %v; want false", user, c, related, err)
-	}
-}
-
-// noIDs decode to nothing under Key; the last one stands for 1, but is not the
-// id that encodes it.
-var noIDs = []string{"!", "DS9ahdanm", "kFpN4KiZnn"}
-
-// wantNoID takes an opaque id that names nobody, and one that cannot be
-// decoded. Any other error would tell the client that the server is at fault.
-func wantNoID(t *testing.T, call, id string, related bool, err error) {
-	t.Helper()
-	if related || err != nil && !errors.Is(err, misc.ErrInvalidID) {
-		t.Errorf("%s(%q) = %v, %v; want false or misc.ErrInvalidID", call, id, related, err)
 	}
 }

@@ -12,20 +12,24 @@ import (
 type VersionOptions struct {
 	// Query is one for which the source must have a release.
 	Query misc.UpdateQuery
+
+	// Change gives the source that was made last another release for Query, or
+	// other client versions.
+	Change func(t *testing.T)
 }
 
-// TestVersionSource tests a source. Its data must not change meanwhile and must
-// hold client versions. The source may choose the release by the whole query.
+// TestVersionSource tests a source. Its data must not change meanwhile, but for
+// Change, and must hold client versions. The source may choose the release by the whole query.
 func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
-	query := optional(options).Query
-	queries := []misc.UpdateQuery{query, {Version: "1.0.0"}}
+	o := optional(options)
+	queries := []misc.UpdateQuery{o.Query, {Version: "1.0.0"}}
 	for _, platform := range []string{"darwin", "win32", "linux", "no such platform"} {
 		queries = append(queries,
 			misc.UpdateQuery{Version: "1.0.0", Platform: platform},
 			misc.UpdateQuery{Version: "0.0.1-beta.1", Platform: platform, Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "a"},
 			misc.UpdateQuery{Version: "9007199254740991.0.0", Platform: platform, Arch: "x64", OSVersion: "10.0", UserAgent: "Darwin/22.5.0"})
 	}
-	if untested(t, query == misc.UpdateQuery{}, "VersionOptions.Query") {
+	if untested(t, o.Query == misc.UpdateQuery{}, "VersionOptions.Query") {
 		queries = queries[1:]
 	}
 	rule := func(name string, check func(t *testing.T, s source)) {
@@ -38,10 +42,10 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 		}
 	})
 
-	if query != (misc.UpdateQuery{}) {
+	if o.Query != (misc.UpdateQuery{}) {
 		rule("there is a release for the query of the options", func(t *testing.T, s source) {
-			if s.latest(t, query) == nil {
-				t.Errorf("LatestRelease(%+v) has no release", query)
+			if s.latest(t, o.Query) == nil {
+				t.Errorf("LatestRelease(%+v) has no release", o.Query)
 			}
 		})
 	}
@@ -50,25 +54,31 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 		encode(t, s.clients(t))
 	})
 
+	change := !untested(t, o.Change == nil, "VersionOptions.Change")
 	rule("what was handed over is never changed", func(t *testing.T, s source) {
-		clients := s.clients(t)
-		clientsWere := encode(t, clients)
-		var releases []*misc.Release
+		var handed []any
 		var were []string
+		take := func(q misc.UpdateQuery) string {
+			for _, v := range []any{s.latest(t, q), s.clients(t)} {
+				handed, were = append(handed, v), append(were, encode(t, v))
+			}
+			return were[len(were)-2] + were[len(were)-1]
+		}
 		for range 2 {
 			for _, q := range queries {
-				r := s.latest(t, q)
-				releases, were = append(releases, r), append(were, encode(t, r))
-				s.clients(t)
+				take(q)
 			}
 		}
-		for i, r := range releases {
-			if got := encode(t, r); got != were[i] {
-				t.Errorf("the release was %s, and is now %s", were[i], got)
+		if before := take(queries[0]); change {
+			o.Change(t)
+			if take(queries[0]) == before {
+				t.Error("the answers are the same after Change")
 			}
 		}
-		if got := encode(t, clients); got != clientsWere {
-			t.Errorf("the client versions were %s, and are now %s", clientsWere, got)
+		for i, v := range handed {
+			if got := encode(t, v); got != were[i] {
+				t.Errorf("what was handed over was %s, and is now %s", were[i], got)
+			}
 		}
 	})
 
@@ -91,13 +101,10 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 		})
 	})
 
-	rule("a cancelled question about the release is an error", func(t *testing.T, s source) {
-		if _, err := s.LatestRelease(cancelled(t), misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"}); err == nil {
+	rule("a cancelled question is an error", func(t *testing.T, s source) {
+		if _, err := s.LatestRelease(cancelled(t), queries[0]); err == nil {
 			t.Error("LatestRelease returned no error under a cancelled context")
 		}
-	})
-
-	rule("a cancelled question about the client versions is an error", func(t *testing.T, s source) {
 		if _, err := s.ClientVersions(cancelled(t)); err == nil {
 			t.Error("ClientVersions returned no error under a cancelled context")
 		}
