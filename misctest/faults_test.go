@@ -492,9 +492,9 @@ func wrongRelations() []implementation {
 	digits := func(m, user string) bool {
 		return number(user) > 0 && strings.Contains(fmt.Sprint(number(m)), fmt.Sprint(number(user)))
 	}
-	const strangers, outsiders = "strangers are not friends", "a stranger is not in the group"
+	const strangers, outsiders = "strangers are not friends, known or not", "strangers are not in the group, known or not"
 	const mixedUp, inCase = "a group is not the user with its number", "ids that differ in case alone are different"
-	const unknown, invalidID, part = "an unknown id is not related and not an error", "an invalid id is not related or misc.ErrInvalidID", "a part of an id is not that id"
+	const part = "an invalid id, or a part of one, is not related or misc.ErrInvalidID"
 	const atOnce, cancelled = "questions at the same time get their own answers", "a cancelled question is an error"
 	const failure, removed = "a failing backend is an error and not a no", "who was removed is no longer related"
 	return []implementation{
@@ -522,10 +522,10 @@ func wrongRelations() []implementation {
 		member("membership by substring", part, anyMember(strings.Contains)),
 		member("membership by substring of numbers", part, anyMember(digits)),
 		friends("friends by substring", part, anyFriends(strings.Contains)),
-		friends("an unknown friend is an error", unknown, fails(errFault, func(_ *related, _, other string) bool { return number(other) == 504 })),
-		member("an unknown group is an error", unknown, fails(errFault, func(_ *related, _, group string) bool { return number(group) == 506 })),
-		friends("an invalid id is another error", invalidID, fails(errFault, invalid)),
-		member("an IDError is about another id", invalidID, fails(&misc.IDError{ID: misctest.ID(151)}, invalid)),
+		friends("an unknown friend is an error", strangers, fails(errFault, func(_ *related, _, other string) bool { return number(other) == 107 })),
+		member("an unknown group is an error", outsiders, fails(errFault, func(_ *related, _, group string) bool { return number(group) == 408 })),
+		friends("an invalid id is another error", part, fails(errFault, invalid)),
+		member("an IDError is about another id", part, fails(&misc.IDError{ID: misctest.ID(151)}, invalid)),
 		friends("questions about friends overwrite each other", atOnce, scratch),
 		member("questions about members overwrite each other", atOnce, scratch),
 		friends("a question about friends ignores the context", cancelled, deaf),
@@ -567,7 +567,7 @@ func wrongRelatedStores() []implementation {
 			first, _ := q.c.Users()
 			return r.ask(q, cmp.Or(first, user))
 		}),
-		judges("takes friends for members", "a group is not a user with its number", func(r *related, q query, user string, ok bool) bool {
+		judges("takes friends for members", "strangers are not related, whatever is set", func(r *related, q query, user string, ok bool) bool {
 			friends, _ := r.areFriends(question{q.ctx, user, q.c.GroupID()})
 			return ok || friends
 		}),
@@ -659,14 +659,14 @@ func wrongVersions() []implementation {
 	mobile := func(name, breaks string, v *misc.ClientVersions) implementation {
 		return wrong(name, breaks, func(s *source) { s.mobile = func() (*misc.ClientVersions, error) { return v, nil } })
 	}
-	const valid, validClients = "the latest release is valid or there is none", "the client versions are valid"
+	const valid = "what the source returns is valid"
 	const unchanged, atOnce, cancelled = "what was handed over is never changed", "questions at the same time get their own answers", "a cancelled question is an error"
 	return []implementation{
 		latest("never has a release", "there is a release for the query of the options", func(misc.UpdateQuery) (*misc.Release, error) { return nil, misc.ErrNoRelease }),
 		latest("no release is nil without an error", valid, func(misc.UpdateQuery) (*misc.Release, error) { return nil, nil }),
 		latest("a release was not made by its constructor", valid, func(misc.UpdateQuery) (*misc.Release, error) { return &misc.Release{}, nil }),
-		mobile("client versions are nil without an error", validClients, nil),
-		mobile("client versions were not made by their constructor", validClients, &misc.ClientVersions{}),
+		mobile("client versions are nil without an error", valid, nil),
+		mobile("client versions were not made by their constructor", valid, &misc.ClientVersions{}),
 		wrong("a new release overwrites the one handed over", unchanged, func(s *source) { s.change = func() { *s.release = *newRelease("new") } }),
 		wrong("new client versions overwrite those handed over", unchanged, func(s *source) { s.change = func() { *s.clients = *newClients("2.0.2") } }),
 		wrong("questions overwrite each other", atOnce, func(s *source) {
@@ -733,12 +733,12 @@ func wrongMessengers() []implementation {
 		*value = form.Get("name")
 	}
 	isKnown := func(m misc.Message) bool { return m.Type == misc.Private || m.Type == misc.Group }
-	const private, group = "a private message arrives whole", "a group message arrives whole"
+	const whole = "a message arrives whole"
 	const text, odd, longest = "text arrives as it was written", "an odd id or type arrives as it is", "the longest message arrives whole"
 	return []implementation{
-		changing("the sender's devices are left out", private, func(m *misc.Message) { m.IncludeSender = false }),
-		changing("the push content is left out", private, func(m *misc.Message) { m.PushContent = "" }),
-		changing("every group message mentions", group, func(m *misc.Message) { m.Mentioned = m.Type == misc.Group }),
+		changing("the sender's devices are left out", whole, func(m *misc.Message) { m.IncludeSender = false }),
+		changing("the push content is left out", whole, func(m *misc.Message) { m.PushContent = "" }),
+		changing("every group message mentions", whole, func(m *misc.Message) { m.Mentioned = m.Type == misc.Group }),
 		changing("the content is not escaped", text, func(m *misc.Message) { raw(&m.Content) }),
 		changing("the push content is not escaped", text, func(m *misc.Message) { raw(&m.PushContent) }),
 		changing("line breaks in the push content are spaces", text, func(m *misc.Message) { m.PushContent = strings.ReplaceAll(m.PushContent, "\n", " ") }),

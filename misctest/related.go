@@ -16,9 +16,7 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 	}
 
 	// By number 2 is below 10, and as strings ID(10) is below ID(2).
-	rule("friends read their setting whoever asks", world{
-		friends: [][2]uint32{{2, 10}},
-	}, func(t *testing.T, s relatedStore) {
+	rule("friends read their setting whoever asks", world{friends: [][2]uint32{{2, 10}}}, func(t *testing.T, s relatedStore) {
 		s.want(t, 2, pair(2, 10), true, misc.NoticeOff)
 		s.want(t, 10, pair(2, 10), true, misc.NoticeOff)
 		for _, status := range []misc.NoticeStatus{misc.NoticeOn, misc.NoticeOff, misc.NoticeOn} {
@@ -28,9 +26,7 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 		}
 	})
 
-	rule("members read the setting of their group", world{
-		groups: map[uint32][]uint32{1101: {1102, 1103}},
-	}, func(t *testing.T, s relatedStore) {
+	rule("members read the setting of their group", world{groups: map[uint32][]uint32{1101: {1102, 1103}}}, func(t *testing.T, s relatedStore) {
 		s.want(t, 1102, group(1101), true, misc.NoticeOff)
 		setCapture(t, s, group(1101), misc.NoticeOn)
 		s.want(t, 1102, group(1101), true, misc.NoticeOn)
@@ -38,33 +34,26 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 	})
 
 	rule("strangers are not related, whatever is set", world{
-		friends: [][2]uint32{{1201, 1202}, {1203, 1204}},
-		groups:  map[uint32][]uint32{1205: {1201}},
+		friends: [][2]uint32{{1201, 1202}, {1203, 1204}, {1203, 1207}},
+		groups:  map[uint32][]uint32{1205: {1201}, 1207: {1208}},
 	}, func(t *testing.T, s relatedStore) {
-		for _, c := range []misc.Conversation{pair(1201, 1203), group(1205), group(1206)} {
+		for _, c := range []misc.Conversation{pair(1201, 1203), group(1205), group(1206), group(1207)} {
 			setCapture(t, s, c, misc.NoticeOn)
-			s.wantStranger(t, 1203, c)
+			s.want(t, 1203, c, false, misc.NoticeOff)
 		}
+		s.want(t, 1208, pair(1207, 1208), false, misc.NoticeOff)
 	})
 
 	rule("the one who asks counts, and not only the pair", world{
 		friends: [][2]uint32{{1601, 1602}, {1603, 1601}, {1604, 1602}},
 		groups:  map[uint32][]uint32{1605: {1601, 1602}},
 	}, func(t *testing.T, s relatedStore) {
-		setCapture(t, s, pair(1601, 1602), misc.NoticeOn)
-		setCapture(t, s, group(1605), misc.NoticeOn)
-		for _, asker := range []uint32{1603, 1604, 1606} { // a friend of either, and of nobody
-			s.wantStranger(t, asker, pair(1601, 1602))
-			s.wantStranger(t, asker, group(1605))
+		for _, c := range []misc.Conversation{pair(1601, 1602), group(1605)} {
+			setCapture(t, s, c, misc.NoticeOn)
+			for _, asker := range []uint32{1603, 1604, 1606} { // a friend of either, and of nobody
+				s.want(t, asker, c, false, misc.NoticeOff)
+			}
 		}
-	})
-
-	rule("a group is not a user with its number", world{
-		friends: [][2]uint32{{1301, 1302}},
-		groups:  map[uint32][]uint32{1303: {1304}},
-	}, func(t *testing.T, s relatedStore) {
-		s.wantStranger(t, 1301, group(1302))
-		s.wantStranger(t, 1304, pair(1303, 1304))
 	})
 
 	rule("an invalid id is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
@@ -92,8 +81,8 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 			s.want(t, 1701, pair(1701, 1702), true, misc.NoticeOff)
 			s.want(t, 1701, group(1703), true, misc.NoticeOff)
 			o.Remove(t, w.public())
-			s.wantStranger(t, 1701, pair(1701, 1702))
-			s.wantStranger(t, 1701, group(1703))
+			s.want(t, 1701, pair(1701, 1702), false, misc.NoticeOff)
+			s.want(t, 1701, group(1703), false, misc.NoticeOff)
 		})
 	}
 
@@ -110,17 +99,11 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 
 type relatedStore struct{ misc.RelatedStore }
 
+// want looks at the status of those who are related.
 func (s relatedStore) want(t *testing.T, user uint32, c misc.Conversation, related bool, status misc.NoticeStatus) {
 	t.Helper()
-	gotRelated, gotStatus, err := s.RelatedScreenCapture(t.Context(), ID(user), c)
-	if err != nil || gotRelated != related || gotStatus != status {
-		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %d, %v; want %v, %d", user, c, gotRelated, gotStatus, err, related, status)
-	}
-}
-
-func (s relatedStore) wantStranger(t *testing.T, user uint32, c misc.Conversation) {
-	t.Helper()
-	if related, _, err := s.RelatedScreenCapture(t.Context(), ID(user), c); err != nil || related {
-		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %v; want false", user, c, related, err)
+	gotRelated, got, err := s.RelatedScreenCapture(t.Context(), ID(user), c)
+	if err != nil || gotRelated != related || related && got != status {
+		t.Errorf("RelatedScreenCapture(ID(%d), %v) = %v, %d, %v; want %v, %d", user, c, gotRelated, got, err, related, status)
 	}
 }
