@@ -88,12 +88,11 @@ const (
 
 // read returns the message of r, or why it is refused.
 func (c *Cloud) read(w http.ResponseWriter, r *http.Request) (m misc.Message, _ *refusal) {
-	switch r.URL.Path {
-	case "/message/private/publish.json":
-		m.Type = misc.Private
-	case "/message/group/publish.json":
-		m.Type = misc.Group
-	default:
+	m.Type = map[string]misc.ConversationType{
+		"/message/private/publish.json": misc.Private,
+		"/message/group/publish.json":   misc.Group,
+	}[r.URL.Path]
+	if m.Type == 0 {
 		return m, refuse(http.StatusNotFound, http.StatusNotFound, "no such path")
 	}
 	if r.Method != http.MethodPost {

@@ -153,7 +153,7 @@ func wrongStores() []implementation {
 	lowerCase := func(c misc.Conversation) string { return strings.ToLower(c.String()) }
 	valid := func(s misc.NoticeStatus) misc.NoticeStatus { return min(max(s, off), on) }
 	const readBack, mixedUp = "a setting is read back, set once or again", "a group is not a pair of a user with its number"
-	const status, cancelledSet = "an invalid status is refused and changes nothing", "a cancelled set is an error and changes nothing"
+	const status, cancelled = "an invalid status is refused and changes nothing", "a cancelled call is an error and changes nothing"
 	const another = "a saved setting is visible through another instance"
 	return []implementation{
 		gets("never set is an error", "never set is off and no error", func(s *store, q query) (misc.NoticeStatus, error) {
@@ -253,9 +253,9 @@ func wrongStores() []implementation {
 			}
 			return s.read(q)
 		}),
-		gets("a read ignores the context", "a cancelled read is an error", func(s *store, q query) (misc.NoticeStatus, error) { return s.read(q.deaf()) }),
-		sets("a set ignores the context", cancelledSet, func(s *store, q query) error { return s.write(q.deaf()) }),
-		sets("a cancelled set is written", cancelledSet, func(s *store, q query) error { return cmp.Or(s.write(q.deaf()), q.ctx.Err()) }),
+		gets("a read ignores the context", cancelled, func(s *store, q query) (misc.NoticeStatus, error) { return s.read(q.deaf()) }),
+		sets("a set ignores the context", cancelled, func(s *store, q query) error { return s.write(q.deaf()) }),
+		sets("a cancelled set is written", cancelled, func(s *store, q query) error { return cmp.Or(s.write(q.deaf()), q.ctx.Err()) }),
 		// It is written through, so that no instance contradicts itself.
 		wrong("each instance has a cache", another, func(s *store) {
 			var cache sync.Map
@@ -554,12 +554,13 @@ func wrongRelatedStores() []implementation {
 	}
 	isOn := func(r *related, q query) bool { status, _ := r.ScreenCapture(q.ctx, q.c); return status == on }
 	var yes sync.Map
+	const read = "the related read the setting, whoever asks"
 	return []implementation{
-		judges("knows the first user of the pair alone", "friends read their setting whoever asks", func(_ *related, q query, user string, ok bool) bool {
+		judges("knows the first user of the pair alone", read, func(_ *related, q query, user string, ok bool) bool {
 			first, _ := q.c.Users()
 			return ok && (first == user || q.c.Type() == misc.Group)
 		}),
-		judges("a group never set has no members", "members read the setting of their group", func(r *related, q query, _ string, ok bool) bool {
+		judges("a group never set has no members", read, func(r *related, q query, _ string, ok bool) bool {
 			return ok && (isOn(r, q) || q.c.Type() == misc.Private)
 		}),
 		judges("whatever is on is related", "strangers are not related, whatever is set", func(r *related, q query, _ string, ok bool) bool { return ok || isOn(r, q) }),

@@ -97,10 +97,11 @@ func wantInvalidID(t *testing.T, call, id string, related bool, err error) {
 	}
 }
 
-// wantFailure wants an error that is not the client's mistake.
+// wantFailure wants an error, for a failing backend or a cancelled context, that
+// is not the client's mistake.
 func wantFailure(t *testing.T, call string, err error) {
 	t.Helper()
 	if err == nil || errors.Is(err, misc.ErrInvalidID) {
-		t.Errorf("%s while the backend fails: %v; want an error other than misc.ErrInvalidID", call, err)
+		t.Errorf("%s: %v; want an error other than misc.ErrInvalidID", call, err)
 	}
 }

@@ -3,6 +3,7 @@ package misctest
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/sealtalk-go/misc"
@@ -19,7 +20,8 @@ type VersionOptions struct {
 }
 
 // TestVersionSource tests a source. Its data must not change meanwhile, but for
-// Change, and must hold client versions. The source may choose the release by the whole query.
+// Change, and must hold client versions. The source may choose the release by
+// the whole query.
 func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
 	o := optional(options)
 	queries := []misc.UpdateQuery{o.Query, {Version: "1.0.0"}}
@@ -38,14 +40,13 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 
 	rule("what the source returns is valid", func(t *testing.T, s source) {
 		for _, q := range queries {
-			encode(t, s.latest(t, q))
+			s.answers(t, q)
 		}
-		encode(t, s.clients(t))
 	})
 
 	if o.Query != (misc.UpdateQuery{}) {
 		rule("there is a release for the query of the options", func(t *testing.T, s source) {
-			if s.latest(t, o.Query) == nil {
+			if s.answers(t, o.Query).Release == nil {
 				t.Errorf("LatestRelease(%+v) has no release", o.Query)
 			}
 		})
@@ -53,18 +54,15 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 
 	change := !untested(t, o.Change == nil, "VersionOptions.Change")
 	rule("what was handed over is never changed", func(t *testing.T, s source) {
-		var handed []any
+		var handed []answers
 		var were []string
 		take := func(q misc.UpdateQuery) string {
-			for _, v := range []any{s.latest(t, q), s.clients(t)} {
-				handed, were = append(handed, v), append(were, encode(t, v))
-			}
-			return were[len(were)-2] + were[len(were)-1]
+			handed = append(handed, s.answers(t, q))
+			were = append(were, encode(t, handed[len(handed)-1]))
+			return were[len(were)-1]
 		}
-		for range 2 {
-			for _, q := range queries {
-				take(q)
-			}
+		for _, q := range slices.Concat(queries, queries) {
+			take(q)
 		}
 		if before := take(queries[0]); change {
 			o.Change(t)
@@ -72,72 +70,63 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 				t.Error("the answers are the same after Change")
 			}
 		}
-		for i, v := range handed {
-			if got := encode(t, v); got != were[i] {
+		for i, a := range handed {
+			if got := encode(t, a); got != were[i] {
 				t.Errorf("what was handed over was %s, and is now %s", were[i], got)
 			}
 		}
 	})
 
 	rule("questions at the same time get their own answers", func(t *testing.T, s source) {
-		clients := encode(t, s.clients(t))
-		releases := make([]string, len(queries))
+		want := make([]string, len(queries))
 		for i, q := range queries {
-			releases[i] = encode(t, s.latest(t, q))
+			want[i] = encode(t, s.answers(t, q))
 		}
 		together(func(i uint32) {
 			for k := range queries {
 				k = (k + int(i)) % len(queries)
-				if got := encode(t, s.latest(t, queries[k])); got != releases[k] {
-					t.Errorf("LatestRelease(%+v) is %s when many ask, and %s when one does", queries[k], got, releases[k])
-				}
-				if got := encode(t, s.clients(t)); got != clients {
-					t.Errorf("ClientVersions is %s when many ask, and %s when one does", got, clients)
+				if got := encode(t, s.answers(t, queries[k])); got != want[k] {
+					t.Errorf("the answers to %+v are %s when many ask, and %s when one does", queries[k], got, want[k])
 				}
 			}
 		})
 	})
 
 	rule("a cancelled question is an error", func(t *testing.T, s source) {
-		if _, err := s.LatestRelease(cancelled(t), queries[0]); err == nil {
-			t.Error("LatestRelease returned no error under a cancelled context")
-		}
-		if _, err := s.ClientVersions(cancelled(t)); err == nil {
-			t.Error("ClientVersions returned no error under a cancelled context")
-		}
+		_, err := s.LatestRelease(cancelled(t), queries[0])
+		wantFailure(t, "LatestRelease, cancelled", err)
+		_, err = s.ClientVersions(cancelled(t))
+		wantFailure(t, "ClientVersions, cancelled", err)
 	})
 }
 
+// A source answers both questions at once.
 type source struct{ misc.VersionSource }
 
-// latest returns nil if there is no release.
-func (s source) latest(t *testing.T, q misc.UpdateQuery) *misc.Release {
-	t.Helper()
-	r, err := s.LatestRelease(t.Context(), q)
-	if errors.Is(err, misc.ErrNoRelease) {
-		return nil
-	}
-	if err != nil || r == nil {
-		t.Errorf("LatestRelease(%+v) = %v, %v; want a release or ErrNoRelease", q, r, err)
-		return nil
-	}
-	return r
+type answers struct {
+	Release *misc.Release // nil if there is none
+	Clients *misc.ClientVersions
 }
 
-func (s source) clients(t *testing.T) *misc.ClientVersions {
+func (s source) answers(t *testing.T, q misc.UpdateQuery) answers {
 	t.Helper()
+	r, err := s.LatestRelease(t.Context(), q)
+	if !errors.Is(err, misc.ErrNoRelease) && (err != nil || r == nil) {
+		t.Errorf("LatestRelease(%+v) = %v, %v; want a release or ErrNoRelease", q, r, err)
+	}
 	v, err := s.ClientVersions(t.Context())
 	if err != nil || v == nil {
 		t.Errorf("ClientVersions = %v, %v; want versions", v, err)
-		return &misc.ClientVersions{}
 	}
-	return v
+	a := answers{r, v}
+	encode(t, a)
+	return a
 }
 
-// encode returns what clients receive of v, null for no release.
-func encode(t *testing.T, v any) string {
+// encode returns what clients receive.
+func encode(t *testing.T, a answers) string {
 	t.Helper()
-	out, err := json.Marshal(v)
+	out, err := json.Marshal(a)
 	if err != nil {
 		t.Errorf("what the source returned cannot be encoded: %v", err)
 	}
