@@ -3,7 +3,6 @@
 package catalog_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -23,6 +21,7 @@ import (
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/internal/testkit"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 )
@@ -52,14 +51,14 @@ type fixture struct {
 	t     *testing.T
 	dir   string
 	clock *clock
-	log   *logBuffer
+	log   *testkit.Log
 }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, dir: newDir(t, goodRelease, goodClients), clock: &clock{}, log: &logBuffer{}}
+	f := &fixture{t: t, dir: newDir(t, goodRelease, goodClients), clock: &clock{}, log: &testkit.Log{}}
 	var err error
-	f.Catalog, err = catalog.Open(f.dir, catalog.Config{Logger: f.log.logger()})
+	f.Catalog, err = catalog.Open(f.dir, catalog.Config{Logger: f.log.Logger()})
 	require.NoError(t, err)
 	f.SetNow(f.clock.Now)
 	return f
@@ -123,7 +122,7 @@ func (f *fixture) serves(release, clients string) {
 
 // logged returns what was logged since the last call, one record a line.
 func (f *fixture) logged() string {
-	return strings.ReplaceAll(f.log.take(), f.dir+string(filepath.Separator), "")
+	return strings.ReplaceAll(strings.Join(f.log.Take(), "\n"), f.dir+string(filepath.Separator), "")
 }
 
 type clock struct{ elapsed atomic.Int64 }
@@ -133,35 +132,6 @@ func (c *clock) Now() time.Time {
 }
 
 func (c *clock) add(d time.Duration) { c.elapsed.Add(int64(d)) }
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.b.Reset()
-	return l.b.String()
-}
-
-func (l *logBuffer) logger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		},
-	}))
-}
 
 func lines(s ...string) string { return strings.Join(s, "\n") }
 
@@ -246,7 +216,7 @@ func TestTheSquareIsOptionalUntilItWasThere(t *testing.T) {
 	f := open(t)
 	codec, err := n3d.New(misctest.Key)
 	require.NoError(t, err)
-	f.Catalog, err = catalog.Open(f.dir, catalog.Config{Logger: f.log.logger(), Codec: codec})
+	f.Catalog, err = catalog.Open(f.dir, catalog.Config{Logger: f.log.Logger(), Codec: codec})
 	require.NoError(t, err)
 	f.SetNow(f.clock.Now)
 	const square = `[{"id":"kFpN4KiZn","type":"chatroom","name":"a"}]`
@@ -470,24 +440,24 @@ func TestFailureIsLoggedOnceAndRecoveryToo(t *testing.T) {
 	}{
 		{"nothing happened", func(*fixture) {}, ""},
 		{"a new release", func(f *fixture) { f.swap(squirrel, newerRelease) },
-			`level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3` + "\n"},
+			`level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3`},
 		{"new client versions", func(f *fixture) { f.swap(clientVersion, newerClients) },
-			`level=INFO msg="catalog: file reloaded" file=client_version.json version="iOS 1.0.6, Android 1.0.6"` + "\n"},
+			`level=INFO msg="catalog: file reloaded" file=client_version.json version="iOS 1.0.6, Android 1.0.6"`},
 		{"a failure", func(f *fixture) { f.swap(squirrel, "[]") },
-			refused + `squirrel.json error="catalog: squirrel.json: must be a JSON object"` + "\n"},
+			refused + `squirrel.json error="catalog: squirrel.json: must be a JSON object"`},
 		{"the same file", func(*fixture) {}, ""},
 		{"another file, the same failure", func(f *fixture) { f.swap(squirrel, "[1]") }, ""},
 		{"another failure", func(f *fixture) { f.swap(squirrel, " ") },
-			refused + `squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1)"` + "\n"},
+			refused + `squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1)"`},
 		{"an unreadable file", func(f *fixture) { f.remove(squirrel) },
-			refused + `squirrel.json error="catalog: squirrel.json: open squirrel.json: no such file or directory"` + "\n"},
+			refused + `squirrel.json error="catalog: squirrel.json: open squirrel.json: no such file or directory"`},
 		{"still unreadable", func(*fixture) {}, ""},
 		{"a failure of the other file", func(f *fixture) { f.write(clientVersion, "") },
-			refused + `client_version.json error="catalog: client_version.json: is empty"` + "\n"},
+			refused + `client_version.json error="catalog: client_version.json: is empty"`},
 		{"recovery to what is served", func(f *fixture) { f.swap(squirrel, newerRelease) },
-			`level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3` + "\n"},
+			`level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3`},
 		{"the failure from before", func(f *fixture) { f.swap(squirrel, "[]") },
-			refused + `squirrel.json error="catalog: squirrel.json: must be a JSON object"` + "\n"},
+			refused + `squirrel.json error="catalog: squirrel.json: must be a JSON object"`},
 	}
 	f := open(t)
 	assert.Empty(t, f.logged(), "Open returns its error and logs nothing")
@@ -502,9 +472,9 @@ func TestFailureIsLoggedOnceAndRecoveryToo(t *testing.T) {
 }
 
 func TestZeroConfigUsesTheDefaultLogger(t *testing.T) {
-	var log logBuffer
+	var log testkit.Log
 	before := slog.Default()
-	slog.SetDefault(log.logger())
+	slog.SetDefault(log.Logger())
 	t.Cleanup(func() { slog.SetDefault(before) })
 
 	var clock clock
@@ -515,7 +485,7 @@ func TestZeroConfigUsesTheDefaultLogger(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, squirrel)))
 	clock.add(time.Second)
 	require.Error(t, c.Err())
-	assert.Contains(t, log.take(), "level=ERROR")
+	assert.Contains(t, log.String(), "level=ERROR")
 }
 
 func TestACancelledContextIsAnErrorOfEachMethod(t *testing.T) {

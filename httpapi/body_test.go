@@ -100,7 +100,7 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 				w := h.do(t, "POST", "/misc/"+path, body)
 				assert.Equal(t, 400, w.Code, "%s %.200s", path, body)
 				assert.Equal(t, failure(400, fault.message), w.Body.String(), "%s %.200s", path, body)
-				assert.Empty(t, h.log.lines())
+				assert.Empty(t, h.log.Take())
 				h.untouched(t)
 			}
 		}
@@ -190,7 +190,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			}
 			assert.Equal(t, test.allow, w.Header().Get("Allow"))
 			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			assert.Empty(t, h.log.lines(), "what the client did wrong is not logged")
+			assert.Empty(t, h.log.Take(), "what the client did wrong is not logged")
 			h.untouched(t)
 		})
 	}

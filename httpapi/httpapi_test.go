@@ -1,7 +1,6 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +17,7 @@ import (
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/internal/testkit"
 	"github.com/sealtalk-go/misc/misctest"
 )
 
@@ -43,7 +42,7 @@ type host struct {
 	http  httpapi.Config
 	store *misc.MemoryStore
 	cloud *misctest.Messenger
-	log   *logBuffer
+	log   *testkit.Log
 }
 
 // newHost returns a host where alice and bob are friends and in the team. The
@@ -60,7 +59,7 @@ func newHost(t testing.TB) *host {
 	require.NoError(t, err)
 	square, err := catalog.ParseSquare([]byte(squareJSON), nil)
 	require.NoError(t, err)
-	h := &host{store: misc.NewMemoryStore(), cloud: &misctest.Messenger{}, log: &logBuffer{}}
+	h := &host{store: misc.NewMemoryStore(), cloud: &misctest.Messenger{}, log: &testkit.Log{}}
 	h.misc = misc.Config{
 		Versions: versions,
 		Relations: misctest.NewRelations(misctest.World{
@@ -78,7 +77,7 @@ func newHost(t testing.TB) *host {
 			}
 			return "", fmt.Errorf("no session: %w", httpapi.ErrNotLoggedIn)
 		},
-		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Logger: h.log.Logger(),
 	}
 	return h
 }
@@ -120,25 +119,6 @@ func as(user string) func(*http.Request) {
 
 func header(name string, values ...string) func(*http.Request) {
 	return func(r *http.Request) { r.Header[http.CanonicalHeaderKey(name)] = values }
-}
-
-// logBuffer collects log lines.
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.FieldsFunc(l.b.String(), func(r rune) bool { return r == '\n' })
 }
 
 func failure(status int, message string) string {
@@ -249,9 +229,10 @@ func TestAPanicStaysInItsRequest(t *testing.T) {
 	}
 	w := h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"], as(mallory))
 	assert.Equal(t, failure(500, "internal error"), w.Body.String())
-	require.Len(t, h.log.lines(), 1)
-	assert.Contains(t, h.log.lines()[0], "no such session table")
-	assert.Contains(t, h.log.lines()[0], "httpapi_test.go", "the log shows where")
+	lines := h.log.Take()
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "no such session table")
+	assert.Contains(t, lines[0], "httpapi_test.go", "the log shows where")
 	assert.Equal(t, 200, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]).Code)
 
 	h.http.CurrentUser = func(*http.Request) (string, error) { panic(http.ErrAbortHandler) }
@@ -266,8 +247,9 @@ func TestAClientThatLeavesIsNoAlarm(t *testing.T) {
 		*r = *r.WithContext(ctx)
 	})
 	assert.Equal(t, 500, w.Code)
-	require.Len(t, h.log.lines(), 1)
-	assert.Contains(t, h.log.lines()[0], "level=INFO")
+	lines := h.log.Take()
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "level=INFO")
 	h.untouched(t)
 }
 
@@ -288,7 +270,7 @@ func TestTheDefaultLoggerIsTheProcesss(t *testing.T) {
 	h.http.Logger = nil
 	h.misc.Versions = &versionSource{}
 	h.do(t, "GET", "/misc/client_version", "")
-	assert.Len(t, h.log.lines(), 1)
+	assert.Len(t, h.log.Take(), 1)
 }
 
 // FuzzPost sends any body to every POST endpoint: never a 5xx, never two

@@ -41,8 +41,9 @@ func TestAnErrorOfTheLoginIsTheHostsWhateverItWraps(t *testing.T) {
 		h.http.CurrentUser = func(*http.Request) (string, error) { return alice, fmt.Errorf("session: %w", wrapped) }
 		w := h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"])
 		assert.Equal(t, failure(500, "internal error"), w.Body.String())
-		require.Len(t, h.log.lines(), 1)
-		assert.Contains(t, h.log.lines()[0], "session: "+wrapped.Error())
+		lines := h.log.Take()
+		require.Len(t, lines, 1)
+		assert.Contains(t, lines[0], "session: "+wrapped.Error())
 	}
 }
 

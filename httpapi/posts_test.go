@@ -91,7 +91,7 @@ func TestWhatClientsSendIsAnswered(t *testing.T) {
 			assert.Equal(t, 200, w.Code)
 			assert.Equal(t, test.answer, w.Body.String())
 			assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-			assert.Empty(t, h.log.lines())
+			assert.Empty(t, h.log.Take())
 			if test.sent == nil {
 				assert.Empty(t, h.cloud.Delivered())
 			} else {
@@ -258,10 +258,11 @@ func TestWhatFailsBehindIsTold(t *testing.T) {
 				assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
 				assert.Empty(t, h.cloud.Delivered())
 				if test.status < 500 {
-					assert.Empty(t, h.log.lines())
+					assert.Empty(t, h.log.Take())
 				} else {
-					require.Len(t, h.log.lines(), 1, "a 5xx is logged once")
-					line := h.log.lines()[0]
+					lines := h.log.Take()
+					require.Len(t, lines, 1, "a 5xx is logged once")
+					line := lines[0]
 					assert.Contains(t, line, "level=ERROR")
 					assert.Contains(t, line, "path=/misc/"+path)
 					for _, cause := range []error{test.user, test.fail.relations, test.fail.get, test.fail.set, test.send} {

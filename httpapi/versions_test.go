@@ -156,7 +156,7 @@ func TestWithoutASquareThereIsNoSuchPath(t *testing.T) {
 		w := h.do(t, "GET", "/misc/demo_square", "")
 		assert.Equal(t, failure(404, "no such path"), w.Body.String())
 		assert.Equal(t, 404, w.Code)
-		assert.Empty(t, h.log.lines())
+		assert.Empty(t, h.log.Take())
 	}
 }
 
@@ -194,7 +194,7 @@ func TestAVersionSourceAtFaultIs500(t *testing.T) {
 				assert.Equal(t, failure(500, "internal error"), w.Body.String())
 				assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 				assert.Empty(t, w.Header().Get("ETag"))
-				assert.Len(t, h.log.lines(), 1)
+				assert.Len(t, h.log.Take(), 1)
 			}
 		})
 	}

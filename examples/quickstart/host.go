@@ -63,7 +63,7 @@ func newHost() (_ *host, err error) {
 	if err := os.CopyFS(h.dir, files); err != nil {
 		return nil, err
 	}
-	source, err := catalog.Open(filepath.Join(h.dir, "versions"), catalog.Config{Codec: codec})
+	source, err := catalog.Open(filepath.Join(h.dir, "versions"), catalog.Config{})
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/sealtalk-go/misc/internal/testkit"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -39,27 +39,9 @@ func TestTheWalkFailsOnAnAnswerThatIsNotExpected(t *testing.T) {
 	}
 }
 
-// lockedBuffer is written by the server while the test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 func TestTheLinesToPasteWork(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	var out lockedBuffer
+	var out testkit.Log
 	done := make(chan error)
 	go func() { done <- keepServing(ctx, &out, "127.0.0.1:0") }()
 	var lines []string

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,24 +19,15 @@ import (
 )
 
 // regions are the names that -rongcloud knows. Any other value is a URL.
-var regions = []struct {
-	name   string
-	region rongcloud.Region
-}{
-	{"beijing", rongcloud.Beijing},
-	{"singapore", rongcloud.Singapore},
-	{"singapore-b", rongcloud.SingaporeB},
-	{"north-america", rongcloud.NorthAmerica},
-	{"saudi-arabia", rongcloud.SaudiArabia},
+var regions = map[string]rongcloud.Region{
+	"beijing":       rongcloud.Beijing,
+	"singapore":     rongcloud.Singapore,
+	"singapore-b":   rongcloud.SingaporeB,
+	"north-america": rongcloud.NorthAmerica,
+	"saudi-arabia":  rongcloud.SaudiArabia,
 }
 
-func regionNames() []string {
-	var names []string
-	for _, r := range regions {
-		names = append(names, r.name)
-	}
-	return names
-}
+var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 
 // chatCloud is the client of RongCloud, or of its stand-in.
 type chatCloud struct {
@@ -46,17 +40,10 @@ func openCloud(cfg config, logger *slog.Logger) (*chatCloud, error) {
 	if cfg.appKey == "" {
 		return openStandIn(cfg.limits.cloud, logger)
 	}
-	if cfg.rongcloud == "" {
-		cfg.rongcloud = "beijing"
-	}
-	region := rongcloud.Region(cfg.rongcloud)
-	for _, r := range regions {
-		if r.name == cfg.rongcloud {
-			region = r.region
-		}
-	}
+	name := cmp.Or(cfg.rongcloud, "beijing")
+	region := cmp.Or(regions[name], rongcloud.Region(name))
 	if !strings.Contains(string(region), "://") {
-		return nil, usageErrorf("-rongcloud must be %s, or a URL", strings.Join(regionNames(), ", "))
+		return nil, usageErrorf("-rongcloud must be %s, or a URL", regionNames)
 	}
 	client, err := rongcloud.New(rongcloud.Config{
 		AppKey:    cfg.appKey,
@@ -78,25 +65,17 @@ func openStandIn(timeout time.Duration, logger *slog.Logger) (*chatCloud, error)
 	}
 	url := "http://" + listener.Addr().String()
 	key, secret := rand.Text(), rand.Text()
-	client, err := rongcloud.New(rongcloud.Config{
-		AppKey:    key,
-		AppSecret: secret,
-		Region:    rongcloud.Region(url),
-		Timeout:   timeout,
-	})
+	cloud, err := openCloud(config{appKey: key, appSecret: secret, rongcloud: url, limits: limits{cloud: timeout}}, logger)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("stand-in for RongCloud: %w", err), listener.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
-	server := &http.Server{
+	cloud.name = "a stand-in at " + url + ", which logs the messages it takes; -app-key switches to RongCloud"
+	cloud.standIn = &http.Server{
 		Handler:           &standIn{cloud: misctest.NewCloud(key, secret), logger: logger},
 		ReadHeaderTimeout: timeout,
 	}
-	go server.Serve(listener)
-	return &chatCloud{
-		Client:  client,
-		name:    "a stand-in at " + url + ", which logs the messages it takes; -app-key switches to RongCloud",
-		standIn: server,
-	}, nil
+	go cloud.standIn.Serve(listener)
+	return cloud, nil
 }
 
 func (c *chatCloud) close() {

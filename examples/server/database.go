@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -74,15 +76,12 @@ func (db *database) openMySQL(dsn string, logger *slog.Logger) error {
 		return usageErrorf("-db mysql: needs a DSN of the form user:password@tcp(host:3306)/name")
 	}
 	cfg.Logger = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
-	setDefault(&cfg.Timeout, 3*time.Second)
-	setDefault(&cfg.ReadTimeout, 5*time.Second)
-	setDefault(&cfg.WriteTimeout, 5*time.Second)
-	if cfg.Params["innodb_lock_wait_timeout"] == "" { // in seconds; less than ReadTimeout
-		if cfg.Params == nil {
-			cfg.Params = make(map[string]string)
-		}
-		cfg.Params["innodb_lock_wait_timeout"] = "4"
-	}
+	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Second)
+	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, 5*time.Second)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 5*time.Second)
+	params := map[string]string{"innodb_lock_wait_timeout": "4"} // in seconds; less than ReadTimeout
+	maps.Copy(params, cfg.Params)
+	cfg.Params = params
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return usageErrorf("-db mysql: the DSN's settings do not go together")
@@ -97,7 +96,7 @@ func (db *database) openPostgreSQL(dsn string) error {
 	if err != nil {
 		return usageErrorf("-db postgres: needs a URL of the form postgres://user:password@host:5432/name")
 	}
-	setDefault(&cfg.ConnectTimeout, 3*time.Second)
+	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 3*time.Second)
 	db.dialect, db.name = sqlstore.PostgreSQL, fmt.Sprintf("PostgreSQL database %s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
 	db.openServer(stdlib.GetConnector(*cfg))
 	return nil
@@ -111,12 +110,6 @@ func (db *database) openServer(connector driver.Connector) {
 	db.SetMaxIdleConns(32)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(5 * time.Minute)
-}
-
-func setDefault(limit *time.Duration, value time.Duration) {
-	if *limit == 0 {
-		*limit = value
-	}
 }
 
 // openStore makes the tables that are missing, and in a fresh database, if

@@ -7,7 +7,9 @@ replace github.com/sealtalk-go/misc => ../..
 require (
 	github.com/felixge/httpsnoop v1.1.0
 	github.com/go-sql-driver/mysql v1.10.1
+	github.com/gorilla/securecookie v1.1.2
 	github.com/jackc/pgx/v5 v5.12.0
+	github.com/peterbourgon/ff/v3 v3.4.0
 	github.com/prometheus/client_golang v1.24.1
 	github.com/sealtalk-go/misc v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"crypto/hmac"
+	"cmp"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/gorilla/securecookie"
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/n3d"
 )
@@ -21,59 +18,36 @@ const (
 	sessionLength = 24 * time.Hour
 )
 
-// sessions makes and reads the demo's cookies: the user's public id, the time
-// of expiry in Unix seconds and an HMAC-SHA-256 over both, joined by dots.
-type sessions struct {
-	key []byte
-	now func() time.Time
-}
+// sessions signs and reads the demo's cookies, which hold the user's public id.
+type sessions struct{ *securecookie.SecureCookie }
 
 // newSessions takes a new key if key is empty.
-func newSessions(key string) sessions {
-	if key == "" {
-		key = rand.Text()
-	}
-	return sessions{key: []byte(key), now: time.Now}
+func newSessions(key string, length time.Duration) sessions {
+	return sessions{securecookie.New([]byte(cmp.Or(key, rand.Text())), nil).MaxAge(int(length.Seconds()))}
 }
 
-func (s sessions) cookie(userID string) *http.Cookie {
-	signed := userID + "." + strconv.FormatInt(s.now().Add(sessionLength).Unix(), 10)
+func (s sessions) cookie(userID string) (*http.Cookie, error) {
+	value, err := s.Encode(sessionCookie, userID)
 	return &http.Cookie{
 		Name:     sessionCookie,
-		Value:    signed + "." + s.sign(signed),
+		Value:    value,
 		Path:     "/",
-		MaxAge:   int(sessionLength / time.Second),
+		MaxAge:   int(sessionLength.Seconds()),
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
-	}
-}
-
-func (s sessions) sign(signed string) string {
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte(sessionCookie + ":" + signed))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	}, err
 }
 
 // currentUser is the CurrentUser of httpapi.Config.
-func (s sessions) currentUser(r *http.Request) (string, error) {
+func (s sessions) currentUser(r *http.Request) (userID string, err error) {
 	cookie, err := r.Cookie(sessionCookie)
+	if err == nil {
+		err = s.Decode(sessionCookie, cookie.Value, &userID)
+	}
 	if err != nil {
-		return "", fmt.Errorf("%w: no session", httpapi.ErrNotLoggedIn)
-	}
-	end := strings.LastIndexByte(cookie.Value, '.')
-	if end < 0 || !hmac.Equal([]byte(cookie.Value[end+1:]), []byte(s.sign(cookie.Value[:end]))) {
-		return "", fmt.Errorf("%w: the session was not signed here", httpapi.ErrNotLoggedIn)
-	}
-	userID, expiry, _ := strings.Cut(cookie.Value[:end], ".")
-	if seconds, err := strconv.ParseInt(expiry, 10, 64); err != nil || s.now().Unix() >= seconds {
-		return "", fmt.Errorf("%w: the session has expired", httpapi.ErrNotLoggedIn)
+		return "", fmt.Errorf("%w: %w", httpapi.ErrNotLoggedIn, err)
 	}
 	return userID, nil
-}
-
-// notLoggedIn is the CurrentUser of a server without login.
-func notLoggedIn(*http.Request) (string, error) {
-	return "", httpapi.ErrNotLoggedIn
 }
 
 // login answers POST /demo/login. It asks for no password: any number that has
@@ -93,7 +67,12 @@ func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
 			answerError(w, http.StatusBadRequest, "userId must be a number from 1 to 4294967295 that has a public id")
 			return
 		}
-		http.SetCookie(w, s.cookie(userID))
+		cookie, err := s.cookie(userID)
+		if err != nil {
+			answerError(w, http.StatusInternalServerError, "internal error")
+			return
+		}
+		http.SetCookie(w, cookie)
 		answer(w, http.StatusOK, map[string]any{"code": 200, "result": map[string]string{"id": userID}})
 	}
 }

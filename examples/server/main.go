@@ -18,8 +18,10 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/httpapi"
@@ -29,7 +31,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil {
 		return
 	}
@@ -41,8 +43,8 @@ func main() {
 }
 
 // run is the whole program: it serves until ctx ends.
-func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) error {
-	cfg, err := parseConfig(args, env, stdout)
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	cfg, err := parseConfig(args, stdout)
 	if err != nil || cfg.help {
 		return err
 	}
@@ -112,10 +114,10 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	currentUser := notLoggedIn
+	currentUser := httpapi.UserFromContext // set by no one here: nobody is logged in
 	loopback := listener.Addr().(*net.TCPAddr).IP.IsLoopback()
 	if loopback {
-		s := newSessions(cfg.sessionKey)
+		s := newSessions(cfg.sessionKey, sessionLength)
 		currentUser = s.currentUser
 		mux.Handle("POST /demo/login", login(codec, s))
 		say("login", "POST /demo/login: for demos, anyone on this machine may be any user")
@@ -128,7 +130,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	}
 	metrics := newMetrics(db.DB, versions)
 	mux.Handle("/misc/", api)
-	mux.Handle("GET /healthz", http.HandlerFunc(healthy))
+	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(db.DB, versions, logger))
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
@@ -141,10 +143,10 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 
 	server := &http.Server{
 		Handler:           traced(observe(mux, metrics, logger, cfg.limits.request)),
-		ReadHeaderTimeout: cfg.limits.readHeader,
-		ReadTimeout:       cfg.limits.read,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      cfg.limits.write,
-		IdleTimeout:       cfg.limits.idle,
+		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
@@ -187,11 +189,9 @@ curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conv
 `, base, friend)
 }
 
+var lineBreak = regexp.MustCompile(`\s*[\r\n]\s*`)
+
 // oneLine joins the lines of an error that has several.
 func oneLine(err error) string {
-	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
-	for i, line := range lines {
-		lines[i] = strings.TrimSpace(line)
-	}
-	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
+	return strings.ReplaceAll(lineBreak.ReplaceAllString(strings.TrimSpace(err.Error()), "; "), ":; ", ": ")
 }

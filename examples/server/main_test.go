@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -20,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -30,6 +30,12 @@ const (
 	id1 = "kFpN4KiZn"
 	id2 = "z2mlAvb0c"
 	id3 = "uOavJZUpX"
+)
+
+// Bodies of requests about the conversation with user 2.
+const (
+	toFriend = `{"conversationType":1,"targetId":"` + id2 + `"}`
+	switchOn = `{"conversationType":1,"targetId":"` + id2 + `","noticeStatus":1}`
 )
 
 const sessionKey = "a session key that only this test knows"
@@ -54,58 +60,39 @@ func (o *output) String() string {
 
 // instance is a server on a free port, and a client with a cookie jar.
 type instance struct {
-	t      *testing.T
-	base   string
-	client *http.Client
-	out    *output
-	log    *output
-	cancel context.CancelFunc
-	ended  chan error
+	t        *testing.T
+	base     string
+	client   *http.Client
+	out, log output
+	cancel   context.CancelFunc
+	ended    chan error
 }
 
-// start starts a server in a folder of its own, and returns once it listens.
-func start(t *testing.T, args ...string) *instance {
-	return startIn(t, t.TempDir(), args...)
-}
-
-func startIn(t *testing.T, dir string, args ...string) *instance {
+// testConfig is for a server in a folder of its own.
+func testConfig(t *testing.T, dir string, args ...string) config {
 	t.Helper()
-	versions := filepath.Join(dir, "versions")
-	require.NoError(t, writeDemoVersions(versions))
-	args = append([]string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", versions}, args...)
-	cfg, err := parseConfig(args, func(string) string { return "" }, io.Discard)
+	require.NoError(t, writeDemoVersions(dir))
+	cfg, err := parseConfig(append([]string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", dir}, args...), io.Discard)
 	require.NoError(t, err)
-	return startWith(t, cfg)
+	return cfg
 }
 
-func startWith(t *testing.T, cfg config) *instance {
+// start returns once the server listens.
+func start(t *testing.T, cfg config) *instance {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	in := &instance{
-		t:      t,
-		client: &http.Client{Jar: jar, Transport: &http.Transport{}},
-		out:    new(output), log: new(output), cancel: cancel, ended: make(chan error, 1),
-	}
-	lines, stdout := io.Pipe()
-	go func() {
-		err := serve(ctx, cfg, io.MultiWriter(in.out, stdout), in.log)
-		stdout.Close()
-		in.ended <- err
-	}()
-	t.Cleanup(func() { in.cancel(); in.client.CloseIdleConnections() })
-	scanner := bufio.NewScanner(lines)
-	for scanner.Scan() {
-		if after, ok := strings.CutPrefix(scanner.Text(), "listening   "); ok {
-			in.base = after
-			go io.Copy(io.Discard, lines)
-			return in
-		}
-	}
-	require.NoError(t, <-in.ended)
-	require.FailNow(t, "the server ended without listening")
-	return nil
+	in := &instance{t: t, client: &http.Client{Jar: jar, Transport: &http.Transport{}}, cancel: cancel, ended: make(chan error, 1)}
+	go func() { in.ended <- serve(ctx, cfg, &in.out, &in.log) }()
+	t.Cleanup(func() { cancel(); in.client.CloseIdleConnections() })
+	require.Eventually(t, func() bool {
+		_, after, found := strings.Cut(in.out.String(), "listening   ")
+		in.base, _, _ = strings.Cut(after, "\n")
+		return found || len(in.ended) > 0
+	}, time.Minute, time.Millisecond)
+	require.NotEmpty(t, in.base, "the server ended without listening")
+	return in
 }
 
 // stop ends the server and waits for it.
@@ -124,8 +111,7 @@ type reply struct {
 
 // do may be called from any goroutine.
 func (in *instance) do(method, path, body string, header ...string) reply {
-	in.t.Helper()
-	req, err := http.NewRequestWithContext(in.t.Context(), method, in.base+path, strings.NewReader(body))
+	req, err := http.NewRequest(method, in.base+path, strings.NewReader(body))
 	if !assert.NoError(in.t, err) {
 		return reply{}
 	}
@@ -136,8 +122,8 @@ func (in *instance) do(method, path, body string, header ...string) reply {
 		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := in.client.Do(req)
-	if !assert.NoError(in.t, err) {
-		return reply{}
+	if err != nil {
+		return reply{body: err.Error()}
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -152,7 +138,7 @@ func (in *instance) login(user int) {
 }
 
 func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
-	in := start(t)
+	in := start(t, testConfig(t, t.TempDir()))
 	r := in.do("POST", "/demo/login", `{"userId": 1}`)
 	assert.Equal(t, `{"code":200,"result":{"id":"`+id1+`"}}`, r.body)
 	cookie := r.header.Get("Set-Cookie")
@@ -176,9 +162,9 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id1 + `","objectName":"RC:TxtMsg","content":"hi"}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id3 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `friend`},
 		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `member`},
-		{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `"}`, 200, `{"code":200,"result":{"status":0}}`},
-		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `","noticeStatus":1}`, 200, `{"code":200}`},
-		{"POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id2 + `"}`, 200, `{"code":200,"result":{"status":1}}`},
+		{"POST", "/misc/get_screen_capture", toFriend, 200, `{"code":200,"result":{"status":0}}`},
+		{"POST", "/misc/set_screen_capture", switchOn, 200, `{"code":200}`},
+		{"POST", "/misc/get_screen_capture", toFriend, 200, `{"code":200,"result":{"status":1}}`},
 		{"POST", "/misc/get_screen_capture", `{"conversationType":3,"targetId":"` + id1 + `"}`, 200, `{"code":200,"result":{"status":0}}`},
 		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"` + id3 + `","noticeStatus":1}`, 403, `friend`},
 		{"POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"nobody!","noticeStatus":1}`, 400, `targetId`},
@@ -213,35 +199,47 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 	in.stop()
 }
 
-func TestThePrintedCommandsAreRight(t *testing.T) {
-	in := start(t)
+func TestTheDefaultsRunInTheWorkingDirectoryAndThePrintedCommandsAreRight(t *testing.T) {
+	t.Chdir(t.TempDir())
+	cfg, err := parseConfig([]string{"-addr", "127.0.0.1:0"}, io.Discard)
+	require.NoError(t, err)
+	in := start(t, cfg)
 	in.stop()
-	out := in.out.String()
+	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json", "misc.versions/demo_square.json"} {
+		assert.FileExists(t, path)
+	}
 	for _, part := range []string{
 		"demo's key", "versions", "stand-in at http://127.0.0.1:", "misc.db answers", "existing ones are never changed", "users 1, 2 and 3",
-		"-d '{\"userId\":1}' " + in.base + "/demo/login",
-		"-d '{\"conversationType\":1,\"targetId\":\"" + id2 + "\",\"noticeStatus\":1}' " + in.base + "/misc/set_screen_capture",
-		"-d '{\"conversationType\":1,\"targetId\":\"" + id2 + "\"}' " + in.base + "/misc/get_screen_capture",
+		`-d '{"userId":1}' ` + in.base + "/demo/login",
+		"-d '" + switchOn + "' " + in.base + "/misc/set_screen_capture",
+		"-d '" + toFriend + "' " + in.base + "/misc/get_screen_capture",
 		"stopped",
 	} {
-		assert.Contains(t, out, part)
+		assert.Contains(t, in.out.String(), part)
 	}
 }
 
-func TestARestartKeepsSettingsAndSeedsOnlyOnce(t *testing.T) {
+func TestARestartKeepsSettingsAndFilesAndSeedsOnlyOnce(t *testing.T) {
 	dir := t.TempDir()
-	get := func(in *instance, target string) string {
-		return in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+target+`"}`).body
+	restart := func() *instance {
+		in := start(t, testConfig(t, dir))
+		in.login(1)
+		return in
 	}
-	in := startIn(t, dir)
-	in.login(1)
-	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`)
-	require.Equal(t, `{"code":200}`, r.body)
+	in := restart()
+	require.Equal(t, `{"code":200}`, in.do("POST", "/misc/set_screen_capture", switchOn).body)
+	path := filepath.Join(dir, "squirrel.json")
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(before, []byte("1.0.2"), []byte("1.0.3")), 0o600))
+	require.Eventually(t, func() bool {
+		return strings.HasPrefix(in.do("GET", "/misc/latest_update?version=1.0.2", "").body, `{"version":"1.0.3"`)
+	}, 10*time.Second, 50*time.Millisecond, "an edited version is served")
 	in.stop()
 
-	in = startIn(t, dir)
-	in.login(1)
-	assert.Equal(t, `{"code":200,"result":{"status":1}}`, get(in, id2))
+	in = restart()
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, in.do("POST", "/misc/get_screen_capture", toFriend).body)
+	assert.Contains(t, in.do("GET", "/misc/latest_update?version=1.0.0", "").body, "1.0.3", "a start overwrites no file")
 	in.stop()
 	assert.Contains(t, in.out.String(), "none, the database is in use already")
 
@@ -250,107 +248,74 @@ func TestARestartKeepsSettingsAndSeedsOnlyOnce(t *testing.T) {
 	_, err = db.Exec("DELETE FROM friendships WHERE userId = 1")
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
-	in = startIn(t, dir)
-	in.login(1)
-	assert.Contains(t, get(in, id2), `"code":403`, "what a person deleted does not come back")
+	in = restart()
+	assert.Contains(t, in.do("POST", "/misc/get_screen_capture", toFriend).body, `"code":403`, "what a person deleted does not come back")
 	in.stop()
 }
 
 func TestNothingIsSeededUnlessAsked(t *testing.T) {
-	in := start(t, "-seed=false")
+	in := start(t, testConfig(t, t.TempDir(), "-seed=false"))
 	in.login(1)
-	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
-	assert.Equal(t, http.StatusForbidden, r.status)
+	assert.Equal(t, http.StatusForbidden, in.do("POST", "/misc/get_screen_capture", toFriend).status)
 	in.stop()
-}
-
-func TestAnEditedVersionIsServed(t *testing.T) {
-	dir := t.TempDir()
-	in := startIn(t, dir)
-	path := filepath.Join(dir, "versions", "squirrel.json")
-	before, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(path, bytes.ReplaceAll(before, []byte("1.0.2"), []byte("1.0.3")), 0o600))
-	require.Eventually(t, func() bool {
-		return strings.HasPrefix(in.do("GET", "/misc/latest_update?version=1.0.2", "").body, `{"version":"1.0.3"`)
-	}, 10*time.Second, 50*time.Millisecond)
-	in.stop()
-
-	in = startIn(t, dir)
-	assert.Contains(t, in.do("GET", "/misc/latest_update?version=1.0.0", "").body, "1.0.3", "a start overwrites no file")
-	in.stop()
-}
-
-func TestTheDefaultsMakeADatabaseAndVersionsInTheWorkingDirectory(t *testing.T) {
-	t.Chdir(t.TempDir())
-	cfg, err := parseConfig([]string{"-addr", "127.0.0.1:0"}, func(string) string { return "" }, io.Discard)
-	require.NoError(t, err)
-	in := startWith(t, cfg)
-	in.stop()
-	for _, path := range []string{"misc.db", "misc.versions/squirrel.json", "misc.versions/client_version.json", "misc.versions/demo_square.json"} {
-		assert.FileExists(t, path)
-	}
 }
 
 func TestOnlyASessionThatWasSignedHereAndIsNotOverLogsIn(t *testing.T) {
-	in := start(t, "-session-key", sessionKey)
-	at := func(key string, ago time.Duration) string {
-		return sessions{[]byte(key), func() time.Time { return time.Now().Add(-ago) }}.cookie(id1).Value
+	value := func(key string, length time.Duration) string {
+		cookie, err := newSessions(key, length).cookie(id1)
+		require.NoError(t, err)
+		return cookie.Value
 	}
-	valid := at(sessionKey, 0)
-	mac := valid[strings.LastIndexByte(valid, '.'):]
+	valid := value(sessionKey, sessionLength)
 	for _, c := range []struct {
-		name, cookie string
-		status       int
+		name, key, cookie string
+		length            time.Duration
+		ok                bool
 	}{
-		{"valid", valid, 200},
-		{"almost over", at(sessionKey, sessionLength-time.Minute), 200},
-		{"over", at(sessionKey, sessionLength), 403},
-		{"signed with another key", at(sessionKey+"!", 0), 403},
-		{"another user", id2 + strings.TrimPrefix(valid, id1), 403},
-		{"a later expiry", id1 + ".9999999999" + mac, 403},
-		{"no expiry", id1 + mac, 403},
-		{"no signature", strings.TrimSuffix(valid, mac), 403},
-		{"an empty signature", strings.TrimSuffix(valid, mac) + ".", 403},
-		{"a plain id", id1, 403},
-		{"empty", "", 403},
+		{"valid", sessionKey, valid, sessionLength, true},
+		{"over", sessionKey, valid, -time.Minute, false},
+		{"signed with another key", sessionKey + "!", valid, sessionLength, false},
+		{"of another start", "", value("", sessionLength), sessionLength, false},
+		{"cut off", sessionKey, valid[:len(valid)-4], sessionLength, false},
+		{"a plain id", sessionKey, id1, sessionLength, false},
+		{"empty", sessionKey, "", sessionLength, false},
 	} {
-		r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`, "Cookie", sessionCookie+"="+c.cookie)
-		assert.Equal(t, c.status, r.status, c.name)
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: c.cookie})
+		userID, err := newSessions(c.key, c.length).currentUser(r)
+		if c.ok {
+			assert.NoError(t, err, c.name)
+			assert.Equal(t, id1, userID, c.name)
+			continue
+		}
+		assert.ErrorIs(t, err, httpapi.ErrNotLoggedIn, c.name)
+		assert.Empty(t, userID, c.name)
 	}
-	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
-	assert.Equal(t, http.StatusForbidden, r.status, "no cookie")
-	in.stop()
 }
 
-func TestSessionsOfAnotherStartAreForeign(t *testing.T) {
-	raw := newSessions("").cookie(id1).Value
-	r := httptest.NewRequest(http.MethodPost, "/", nil)
-	r.Header.Set("Cookie", sessionCookie+"="+raw)
-	_, err := newSessions("").currentUser(r)
-	assert.Error(t, err)
-}
-
-func TestWithoutLoopbackNobodyLogsIn(t *testing.T) {
-	in := start(t, "-addr", "0.0.0.0:0", "-session-key", sessionKey)
-	in.base = strings.Replace(in.base, "0.0.0.0", "127.0.0.1", 1)
-	in.base = strings.Replace(in.base, "[::]", "127.0.0.1", 1)
-	assert.Equal(t, http.StatusNotFound, in.do("POST", "/demo/login", `{"userId":1}`).status)
-	cookie := newSessions(sessionKey).cookie(id1)
-	r := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`, "Cookie", cookie.Name+"="+cookie.Value)
-	assert.Equal(t, http.StatusForbidden, r.status)
-	assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "").status)
-	in.stop()
-	assert.Contains(t, in.out.String(), "switched off")
-	assert.NotContains(t, in.out.String(), "curl")
+func TestSessionsAreForLoopbackAlone(t *testing.T) {
+	cookie, err := newSessions(sessionKey, sessionLength).cookie(id1)
+	require.NoError(t, err)
+	for addr, want := range map[string]struct{ login, post int }{"127.0.0.1:0": {200, 200}, "0.0.0.0:0": {404, 403}} {
+		in := start(t, testConfig(t, t.TempDir(), "-addr", addr, "-session-key", sessionKey))
+		in.base = strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "127.0.0.1").Replace(in.base)
+		assert.Equal(t, http.StatusForbidden, in.do("POST", "/misc/get_screen_capture", toFriend).status, "no cookie")
+		assert.Equal(t, want.post, in.do("POST", "/misc/get_screen_capture", toFriend, "Cookie", cookie.Name+"="+cookie.Value).status, addr)
+		assert.Equal(t, want.login, in.do("POST", "/demo/login", `{"userId":1}`).status, addr)
+		assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "").status, addr)
+		in.stop()
+		assert.Equal(t, want.login == 404, strings.Contains(in.out.String(), "switched off"), addr)
+		assert.Equal(t, want.login == 200, strings.Contains(in.out.String(), "curl"), addr)
+	}
 }
 
 func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
-	in := start(t)
+	in := start(t, testConfig(t, t.TempDir()))
 	in.do("GET", "/misc/client_version", "")
 	in.do("GET", "/misc/client_version", "")
 	in.do("POST", "/misc/send_message", `{}`)
 	in.do("GET", "/misc/made-up-by-a-client", "")
+	in.do("POST", "/demo/login", `{}`)
 	in.do("BREW", "/coffee", "")
 	body := in.do("GET", "/metrics", "").body
 	for _, line := range []string{
@@ -359,6 +324,8 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 		`misc_http_requests_total{endpoint="other",method="GET",status="404"} 1`,
 		`misc_http_requests_total{endpoint="other",method="other",status="404"} 1`,
 		`misc_http_request_duration_seconds_count{endpoint="/misc/client_version"} 2`,
+		`misc_http_requests_total{endpoint="/demo/login",method="POST",status="400"} 1`,
+		`misc_catalog_up 1`,
 		`go_goroutines `,
 		`go_sql_open_connections{db_name="misc"}`,
 	} {
@@ -369,7 +336,7 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 }
 
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
-	in := start(t)
+	in := start(t, testConfig(t, t.TempDir()))
 	r := in.do("GET", "/misc/client_version", "", "X-Request-ID", "mobile-42_a.b")
 	assert.Equal(t, "mobile-42_a.b", r.header.Get("X-Request-ID"))
 	seen := map[string]bool{}
@@ -384,10 +351,9 @@ func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
 	assert.Regexp(t, `msg=request method=GET path=/misc/client_version status=200 bytes=\d+ took=\S+ remote=\S+ request_id=mobile-42_a.b\n`, in.log.String())
 }
 
-func TestReadyNamesWhatFails(t *testing.T) {
-	log := new(output)
+func TestReadyAndMetricsNameWhatFailsWithoutInternals(t *testing.T) {
+	log, dir := new(output), t.TempDir()
 	logger := newLogger(log)
-	dir := t.TempDir()
 	require.NoError(t, writeDemoVersions(dir))
 	codec, err := n3d.New(demoN3DKey)
 	require.NoError(t, err)
@@ -395,17 +361,27 @@ func TestReadyNamesWhatFails(t *testing.T) {
 	require.NoError(t, err)
 	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(dir, "misc.db"), logger)
 	require.NoError(t, err)
-	check := func(want int, body string) {
-		t.Helper()
+	get := func(h http.Handler) (int, string) {
 		w := httptest.NewRecorder()
-		ready(db.DB, versions, logger)(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
-		assert.Equal(t, want, w.Code)
-		assert.JSONEq(t, body, w.Body.String())
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		return w.Code, strings.TrimSpace(w.Body.String())
+	}
+	check := func(want int, answer string) {
+		t.Helper()
+		status, body := get(ready(db.DB, versions, logger))
+		assert.Equal(t, want, status)
+		assert.Equal(t, answer, body)
 	}
 	check(200, `{"status":"ok"}`)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "squirrel.json"), []byte("{"), 0o600))
+	require.Eventually(t, func() bool { return versions.Err() != nil }, 10*time.Second, 50*time.Millisecond)
+	check(503, `{"status":"the catalog has a missing or invalid file"}`)
+	_, body := get(newMetrics(db.DB, versions))
+	assert.Contains(t, body, "misc_catalog_up 0")
 	require.NoError(t, db.Close())
-	check(503, `{"status":"the database does not answer"}`)
-	assert.Contains(t, log.String(), "database is closed")
+	check(503, `{"status":"the database does not answer; the catalog has a missing or invalid file"}`)
+	assert.Regexp(t, `not ready: the catalog.*squirrel.json`, log.String())
+	assert.Regexp(t, `not ready: the database.*database is closed`, log.String())
 }
 
 // hangingCloud is a chat cloud that answers once it is released.
@@ -424,11 +400,11 @@ func hangingCloud(t *testing.T) (url string, reached <-chan struct{}, release fu
 
 func TestAStopLetsARequestInFlightFinish(t *testing.T) {
 	url, reached, release := hangingCloud(t)
-	in := start(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
+	in := start(t, testConfig(t, t.TempDir(), "-rongcloud", url, "-app-key", "key", "-app-secret", "secret"))
 	in.login(1)
 	answered := make(chan reply, 1)
 	go func() {
-		answered <- in.do("POST", "/misc/send_sc_msg", `{"conversationType":1,"targetId":"`+id2+`"}`)
+		answered <- in.do("POST", "/misc/send_sc_msg", toFriend)
 	}()
 	<-reached
 	in.cancel()
@@ -446,18 +422,11 @@ func TestAStopLetsARequestInFlightFinish(t *testing.T) {
 
 func TestAStopDoesNotWaitForEver(t *testing.T) {
 	url, reached, _ := hangingCloud(t)
-	cfg := testConfig(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret", "-session-key", sessionKey)
+	cfg := testConfig(t, t.TempDir(), "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
 	cfg.limits.drain = time.Millisecond
-	in := startWith(t, cfg)
-	cookie := newSessions(sessionKey).cookie(id1)
-	go func() {
-		req, _ := http.NewRequest(http.MethodPost, in.base+"/misc/send_sc_msg", strings.NewReader(`{"conversationType":1,"targetId":"`+id2+`"}`))
-		req.Header.Set("Content-Type", "application/json")
-		req.AddCookie(cookie)
-		if resp, err := in.client.Do(req); err == nil { // or not: the connection is cut
-			resp.Body.Close()
-		}
-	}()
+	in := start(t, cfg)
+	in.login(1)
+	go in.do("POST", "/misc/send_sc_msg", toFriend) // its connection is cut
 	<-reached
 	in.cancel()
 	assert.ErrorContains(t, <-in.ended, "requests unfinished")
@@ -465,23 +434,22 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 
 func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
 	url, _, _ := hangingCloud(t)
-	cfg := testConfig(t, "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
+	cfg := testConfig(t, t.TempDir(), "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
 	cfg.limits.cloud = 50 * time.Millisecond
-	in := startWith(t, cfg)
+	in := start(t, cfg)
 	in.login(1)
-	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`, "X-Request-ID", "the-failing-one")
+	r := in.do("POST", "/misc/set_screen_capture", switchOn, "X-Request-ID", "the-failing-one")
 	assert.Equal(t, http.StatusGatewayTimeout, r.status)
-	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is in the log at once, under the request's id")
-	r = in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id2+`"}`)
-	assert.Equal(t, `{"code":200,"result":{"status":1}}`, r.body)
+	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is in the log under the request's id")
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, in.do("POST", "/misc/get_screen_capture", toFriend).body)
 	in.stop()
 }
 
 func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
 	dir := t.TempDir()
-	cfg := testConfig(t, "-db", "sqlite:"+filepath.Join(dir, "misc.db"))
+	cfg := testConfig(t, dir)
 	cfg.limits.request = 50 * time.Millisecond
-	in := startWith(t, cfg)
+	in := start(t, cfg)
 	in.login(1)
 	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
 	require.NoError(t, err)
@@ -491,43 +459,30 @@ func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
 	defer tx.Rollback()
 	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the lock for writes
 	require.NoError(t, err)
-	r := in.do("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"`+id2+`","noticeStatus":1}`)
+	r := in.do("POST", "/misc/set_screen_capture", switchOn)
 	assert.Equal(t, http.StatusInternalServerError, r.status)
 	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
 	in.stop()
 }
 
-func testConfig(t *testing.T, args ...string) config {
-	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, writeDemoVersions(dir))
-	args = append([]string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", dir}, args...)
-	cfg, err := parseConfig(args, func(string) string { return "" }, io.Discard)
-	require.NoError(t, err)
-	return cfg
-}
-
 func TestSpansGoToTheCollectorThatTheEnvironmentNames(t *testing.T) {
-	var mu sync.Mutex
-	var got []string
-	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	got := make(chan string, 10)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		got = append(got, r.URL.Path+" "+string(body))
+		got <- r.URL.Path + " " + string(body)
 	}))
 	defer collector.Close()
-	cfg := testConfig(t)
-	cfg.otlpEndpoint = collector.URL
-	in := startWith(t, cfg)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	in := start(t, testConfig(t, t.TempDir()))
 	in.do("GET", "/misc/client_version", "", "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	in.do("GET", "/misc/made-up-by-a-client", "")
 	in.stop()
-	mu.Lock()
-	defer mu.Unlock()
 	require.Len(t, got, 1)
-	assert.True(t, strings.HasPrefix(got[0], "/v1/traces "))
-	assert.Contains(t, got[0], "misc-server")
-	assert.Contains(t, got[0], "GET /misc/client_version")
+	sent := <-got
+	assert.Regexp(t, `^/v1/traces `, sent)
+	for _, part := range []string{"misc-server", "GET /misc/client_version", "GET other"} {
+		assert.Contains(t, sent, part)
+	}
 	assert.Contains(t, in.log.String(), "trace_id=0af7651916cd43dd8448eb211c80319c")
 }
 
@@ -560,7 +515,7 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"key without secret", []string{"-app-key", secret}, true, "-app-key and -app-secret go together"},
 		{"secret without key", []string{"-app-secret", secret}, true, "-app-key and -app-secret go together"},
 		{"region without key", []string{"-rongcloud", "singapore"}, true, "-rongcloud needs -app-key"},
-		{"unknown region", []string{"-rongcloud", "atlantis", "-app-key", "k", "-app-secret", secret}, true, "beijing, singapore, singapore-b, north-america, saudi-arabia, or a URL"},
+		{"unknown region", []string{"-rongcloud", "atlantis", "-app-key", "k", "-app-secret", secret}, true, "beijing, north-america, saudi-arabia, singapore, singapore-b, or a URL"},
 		{"bad URL of the cloud", []string{"-rongcloud", "https://u:" + secret + "@cloud.example", "-app-key", "k", "-app-secret", secret}, true, "-rongcloud"},
 		{"bad secret", []string{"-app-key", "k", "-app-secret", secret + " "}, true, "AppSecret"},
 		{"short session key", []string{"-session-key", secret}, true, "32 characters"},
@@ -585,7 +540,7 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		require.NoError(t, writeDemoVersions(work))
 		args := append([]string{"-addr", "127.0.0.1:0", "-versions", work, "-db", "sqlite:" + filepath.Join(work, "misc.db")}, c.args...)
 		var out, log output
-		err := run(t.Context(), args, func(string) string { return "" }, &out, &log)
+		err := run(t.Context(), args, &out, &log)
 		require.Error(t, err, c.name)
 		assert.ErrorContains(t, err, c.message, c.name)
 		assert.Equal(t, c.usage, errors.As(err, new(usageError)), "%s: %v", c.name, err)
@@ -600,8 +555,10 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
 		"MISC_SESSION_KEY": sessionKey, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 	}
-	get := func(name string) string { return env[name] }
-	cfg, err := parseConfig([]string{"-db", "sqlite:flag.db"}, get, io.Discard)
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	cfg, err := parseConfig([]string{"-db", "sqlite:flag.db"}, io.Discard)
 	require.NoError(t, err)
 	assert.Equal(t, config{
 		addr: "127.0.0.1:1", db: "sqlite:flag.db", versions: "env", n3dKey: "env-n3d-key",
@@ -610,19 +567,19 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 	}, cfg)
 
 	var help output
-	require.NoError(t, run(t.Context(), []string{"-h"}, get, &help, io.Discard))
-	for name, value := range env {
-		assert.Contains(t, help.String(), name)
-		if name == "MISC_APP_SECRET" || name == "MISC_SESSION_KEY" {
-			assert.NotContains(t, help.String(), value, "help shows no secret")
-		}
+	require.NoError(t, run(t.Context(), []string{"-h"}, &help, io.Discard))
+	for _, part := range []string{"MISC_APP_KEY for -app-key", "-session-key KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		assert.Contains(t, help.String(), part)
 	}
-	_, err = parseConfig(nil, func(name string) string { return map[string]string{"MISC_SEED": "perhaps"}[name] }, io.Discard)
-	assert.ErrorContains(t, err, "MISC_SEED must be true or false")
+	assert.NotContains(t, help.String(), "env-", "help shows no secret")
+	assert.NotContains(t, help.String(), sessionKey, "help shows no secret")
+	t.Setenv("MISC_SEED", "perhaps")
+	_, err = parseConfig(nil, io.Discard)
+	assert.ErrorContains(t, err, `"MISC_SEED"`)
 }
 
 func TestEachRegionHasAName(t *testing.T) {
-	for _, name := range append(regionNames(), "https://chat.example.com") {
+	for _, name := range append(strings.Split(regionNames, ", "), "https://chat.example.com") {
 		cloud, err := openCloud(config{rongcloud: name, appKey: "key", appSecret: "secret"}, slog.New(slog.DiscardHandler))
 		require.NoError(t, err, name)
 		assert.Contains(t, cloud.name, "RongCloud at https://")

@@ -52,39 +52,26 @@ func BenchmarkBesideNode(b *testing.B) {
 		return []string{"NODE_ENV=production", "PORT=" + free, "DB_PORT=" + port, "DB_NAME=" + d.name,
 			"VERSIONS=" + versions, "N3D_KEY=" + misctest.Key}
 	})
-	get := func(path string) func(program) func(int) string {
-		return func(program) func(int) string {
-			return func(int) string { return "GET " + path + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n" }
-		}
-	}
-	for b.Loop() {
-		fmt.Printf("\n| case | Express and Sequelize | ours | ratio |\n|---|---|---|---|\n")
-		for _, c := range []struct {
-			name, answer string
-			request      func(program) func(client int) string
-		}{
-			{"latest_update", releaseJSON, get("/misc/latest_update?version=1.0.0&platform=darwin")},
-			{"client_version", clientsJSON, get("/misc/client_version")},
-			{"mobile_version", `{"code":200,"result":` + clientsJSON + `}`, get("/misc/mobile_version")},
-			{"get_screen_capture", `{"code":200,"result":{"status":1}}`, func(p program) func(int) string {
-				login := "User: " + misctest.ID(1)
-				if p != handler {
-					login = "Cookie: " + p.login(b)
+	login := map[program]string{node: "Cookie: " + node.login(b), handler: "User: " + misctest.ID(1), whole: "Cookie: " + whole.login(b)}
+	fmt.Printf("\n| case | Express and Sequelize | ours | ratio |\n|---|---|---|---|\n")
+	for _, c := range []struct{ path, query, answer string }{
+		{"latest_update", "?version=1.0.0&platform=darwin", releaseJSON},
+		{"client_version", "", clientsJSON},
+		{"mobile_version", "", `{"code":200,"result":` + clientsJSON + `}`},
+		{"get_screen_capture", "", `{"code":200,"result":{"status":1}}`},
+	} {
+		side := func(p program) func() float64 {
+			return load(b, p.address, func(client int) string {
+				if c.path == "get_screen_capture" {
+					return postBy(login[p], c.path, 2+uint32(client), "")
 				}
-				return func(client int) string {
-					body := `{"conversationType":1,"targetId":"` + misctest.ID(2+uint32(client)) + `"}`
-					return "POST /misc/get_screen_capture HTTP/1.1\r\nHost: misc.example.com\r\n" + login +
-						"\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
-				}
-			}},
-		} {
-			load := func(p program) func() float64 { return newLoad(b, p.address, c.request(p), c.answer).rate }
-			m := measure(load(node), load(handler), load(whole))
-			for i, name := range []string{"the handler", "examples/server"} {
-				fmt.Printf("| %s, %s | %s | %s | %.1f |\n", c.name, name, rate(m.of[0]), rate(m.of[i+1]), m.ratio(i+1))
-			}
+				return "GET /misc/" + c.path + c.query + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n"
+			}, c.answer)
 		}
-		fmt.Println()
+		of, ratios := measure(side(node), side(handler), side(whole))
+		for i, name := range []string{"the handler", "examples/server"} {
+			fmt.Printf("| %s, %s | %s | %s | %.1f |\n", c.path, name, rate(of[0]), rate(of[i+1]), ratios[i+1])
+		}
 	}
 	b.ReportMetric(0, "ns/op")
 }
@@ -155,4 +142,11 @@ func (p program) login(b *testing.B) string {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	require.Len(b, resp.Cookies(), 1)
 	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value
+}
+
+// postBy is a request about a friend, with the header that logs the user in.
+func postBy(login, path string, friend uint32, fields string) string {
+	body := `{"conversationType":1,"targetId":"` + misctest.ID(friend) + `"` + fields + `}`
+	return fmt.Sprintf("POST /misc/%s HTTP/1.1\r\nHost: misc.example.com\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		path, login, len(body), body)
 }

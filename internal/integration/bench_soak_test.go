@@ -196,3 +196,17 @@ func (s *soak) percentile(p float64) time.Duration {
 	}
 	return time.Duration(len(s.latencies)) * resolution
 }
+
+func reply(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	_, _ = io.WriteString(w, body)
+}
+
+// heap returns the bytes in use.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools have held until the first
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

@@ -4,7 +4,6 @@ package integration_test
 
 import (
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/internal/testkit"
 )
 
 // An edition is one number in every field of a file, so that a mixture of two
@@ -68,23 +68,23 @@ type shop struct {
 	dir     string
 	catalog *catalog.Catalog
 	handler http.Handler
-	log     *journal
+	log     *testkit.Log
 }
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{dir: t.TempDir(), log: &journal{}}
+	s := &shop{dir: t.TempDir(), log: &testkit.Log{}}
 	if dir, err := os.MkdirTemp("/dev/shm", "catalog-test-"); err == nil { // a disk makes a thousand swaps slow
 		s.dir = dir
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	}
 	s.replace(t, 1)
 	var err error
-	s.catalog, err = catalog.Open(s.dir, catalog.Config{Logger: slog.New(slog.NewTextHandler(s.log, nil))})
+	s.catalog, err = catalog.Open(s.dir, catalog.Config{Logger: s.log.Logger()})
 	require.NoError(t, err)
 	h := newHost(t)
 	h.log, h.misc.Versions = s.log, s.catalog
-	h.http.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	h.http.Logger = s.log.Logger()
 	s.handler = h.handler(t)
 	return s
 }
@@ -181,7 +181,7 @@ func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 		last.Store(swaps + 1)
 		done.Wait()
 		require.NoError(t, s.catalog.Err())
-		for _, line := range s.log.take() {
+		for _, line := range s.log.Take() {
 			require.NotContains(t, line, "request failed")
 		}
 	})

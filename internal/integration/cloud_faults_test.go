@@ -249,7 +249,7 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 		for post().Code != 200 { // a first connection may take longer than the time-out
 		}
 		cloud.Reset()
-		h.log.take()
+		h.log.Take()
 		warm.Store(false)
 	}
 
@@ -265,7 +265,7 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 	assert.Equal(t, status, w.Code, name)
 	assert.Equal(t, retryAfter, w.Header().Get("Retry-After"), name)
 	assert.NotContains(t, w.Body.String(), "127.0.0.1", name)
-	lines := h.log.take()
+	lines := h.log.Take()
 	if status < 500 {
 		assert.Empty(t, lines, name)
 	} else if assert.Len(t, lines, 1, name) {

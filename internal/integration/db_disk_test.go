@@ -54,7 +54,7 @@ func (x *deployment) wantSet(t *testing.T, target, noticeStatus string, status i
 	require.Equal(t, status, w.Code, w.Body)
 	after := x.post(t, "get_screen_capture", `{`+target+`}`)
 	require.Equal(t, 200, after.Code, after.Body)
-	lines := x.host.log.take()
+	lines := x.host.log.Take()
 	if status == 200 {
 		require.Equal(t, `{"code":200,"result":{"status":`+noticeStatus+`}}`, after.Body.String())
 		require.Len(t, x.delivered(), sent+1)

@@ -124,7 +124,7 @@ func TestNoBodyBreaksAPost(t *testing.T) {
 				assert.Less(t, w.Code, 500, path)
 				assert.Less(t, w.Body.Len(), 300, path)
 				assert.True(t, utf8.Valid(w.Body.Bytes()), path)
-				assert.Empty(t, h.log.take(), path)
+				assert.Empty(t, h.log.Take(), path)
 				var answer struct{ Code any }
 				require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer), path)
 				if w.Code != 200 {

@@ -6,11 +6,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/internal/testkit"
 	"github.com/sealtalk-go/misc/misctest"
 )
 
@@ -47,29 +47,21 @@ type host struct {
 	http  httpapi.Config
 	store *misc.MemoryStore
 	cloud *misctest.Messenger
-	log   *journal
+	log   *testkit.Log
 }
 
 func newHost(t testing.TB) *host {
 	t.Helper()
-	release, err := catalog.ParseRelease([]byte(releaseJSON))
-	require.NoError(t, err)
-	clients, err := catalog.ParseClientVersions([]byte(clientsJSON))
-	require.NoError(t, err)
-	versions, err := misc.NewStaticVersions(release, clients)
-	require.NoError(t, err)
-	square, err := catalog.ParseSquare([]byte(squareJSON), nil)
-	require.NoError(t, err)
-	h := &host{store: misc.NewMemoryStore(), cloud: &misctest.Messenger{}, log: &journal{}}
+	h := &host{store: misc.NewMemoryStore(), cloud: &misctest.Messenger{}, log: &testkit.Log{}}
 	h.misc = misc.Config{
-		Versions: versions,
+		Versions: versions(),
 		Relations: misctest.NewRelations(misctest.World{
 			Friends: [][2]string{{alice, bob}},
 			Groups:  map[string][]string{team: {alice, bob}},
 		}),
 		Captures:  h.store,
 		Messenger: h.cloud,
-		Square:    squares{square, nil},
+		Square:    squares{square: must(catalog.ParseSquare([]byte(squareJSON), nil))},
 	}
 	h.http = httpapi.Config{
 		CurrentUser: func(r *http.Request) (string, error) {
@@ -79,25 +71,20 @@ func newHost(t testing.TB) *host {
 			}
 			return cookie.Value, nil
 		},
-		Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Logger: h.log.Logger(),
 	}
 	return h
 }
 
-// newHostWith returns a host that has that part.
-func newHostWith(t testing.TB, part string) *host {
-	h := newHost(t)
-	if part == "RelatedScreenCapture" {
-		h.misc.Related = &relatedParts{h.misc.Relations, h.misc.Captures}
-	}
-	return h
+func versions() misc.VersionSource {
+	return must(misc.NewStaticVersions(must(catalog.ParseRelease([]byte(releaseJSON))), must(catalog.ParseClientVersions([]byte(clientsJSON)))))
 }
 
 func (h *host) handler(t testing.TB) *httpapi.Handler {
 	t.Helper()
-	svc, err := misc.New(h.misc)
+	var err error
+	h.http.Service, err = misc.New(h.misc)
 	require.NoError(t, err)
-	h.http.Service = svc
 	handler, err := httpapi.New(h.http)
 	require.NoError(t, err)
 	return handler
@@ -108,28 +95,6 @@ func (h *host) captures(t testing.TB, c misc.Conversation) misc.NoticeStatus {
 	status, err := h.store.ScreenCapture(context.Background(), c)
 	require.NoError(t, err)
 	return status
-}
-
-// A journal keeps what is logged, a line each.
-type journal struct {
-	mu   sync.Mutex
-	text []string
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.text = append(j.text, string(line))
-	return len(line), nil
-}
-
-// take returns the lines since the last call.
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	lines := j.text
-	j.text = nil
-	return lines
 }
 
 // asAlice returns a request of alice's, with a JSON body if it is a POST.
@@ -145,15 +110,15 @@ func asAlice(ctx context.Context, method, url, body string) *http.Request {
 	return r
 }
 
-// ask returns the status and the body of an answer.
-func ask(t testing.TB, client *http.Client, r *http.Request) (int, string) {
+// ask returns an answer and its body.
+func ask(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := client.Do(r)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	return resp.StatusCode, string(body)
+	return resp, string(body)
 }
 
 // until waits for what must come soon. It starts no goroutine, as those of
@@ -180,98 +145,65 @@ type hooked struct {
 func (h *host) hooked() *hooked {
 	parts := &hooked{h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger, nil}
 	h.misc.Versions, h.misc.Relations, h.misc.Captures, h.misc.Messenger = parts, parts, parts, parts
-	if h.misc.Related != nil {
-		h.misc.Related = &hookedRelated{parts, h.misc.Related}
-	}
 	currentUser := h.http.CurrentUser
 	h.http.CurrentUser = func(r *http.Request) (string, error) {
-		if err := parts.hook(r.Context(), "CurrentUser"); err != nil {
-			return "", err
-		}
-		return currentUser(r)
+		return after(r.Context(), parts, "CurrentUser", func() (string, error) { return currentUser(r) })
 	}
 	return parts
 }
 
-func (p *hooked) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
-	if err := p.hook(ctx, "LatestRelease"); err != nil {
-		return nil, err
+// newHostWith returns a host of hooked parts, with that one in use.
+func newHostWith(t testing.TB, part string) (*host, *hooked) {
+	h := newHost(t)
+	parts := h.hooked()
+	if part == "RelatedScreenCapture" {
+		h.misc.Related = parts
 	}
-	return p.VersionSource.LatestRelease(ctx, q)
+	return h, parts
+}
+
+// after calls the part unless the hook fails.
+func after[T any](ctx context.Context, p *hooked, part string, call func() (T, error)) (none T, _ error) {
+	if err := p.hook(ctx, part); err != nil {
+		return none, err
+	}
+	return call()
+}
+
+func (p *hooked) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
+	return after(ctx, p, "LatestRelease", func() (*misc.Release, error) { return p.VersionSource.LatestRelease(ctx, q) })
 }
 
 func (p *hooked) ClientVersions(ctx context.Context) (*misc.ClientVersions, error) {
-	if err := p.hook(ctx, "ClientVersions"); err != nil {
-		return nil, err
-	}
-	return p.VersionSource.ClientVersions(ctx)
+	return after(ctx, p, "ClientVersions", func() (*misc.ClientVersions, error) { return p.VersionSource.ClientVersions(ctx) })
 }
 
 func (p *hooked) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
-	if err := p.hook(ctx, "AreFriends"); err != nil {
-		return false, err
-	}
-	return p.Relations.AreFriends(ctx, userID, otherID)
+	return after(ctx, p, "AreFriends", func() (bool, error) { return p.Relations.AreFriends(ctx, userID, otherID) })
 }
 
 func (p *hooked) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
-	if err := p.hook(ctx, "IsGroupMember"); err != nil {
-		return false, err
-	}
-	return p.Relations.IsGroupMember(ctx, userID, groupID)
+	return after(ctx, p, "IsGroupMember", func() (bool, error) { return p.Relations.IsGroupMember(ctx, userID, groupID) })
 }
 
 func (p *hooked) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	if err := p.hook(ctx, "ScreenCapture"); err != nil {
-		return 0, err
-	}
-	return p.ScreenCaptureStore.ScreenCapture(ctx, c)
+	return after(ctx, p, "ScreenCapture", func() (misc.NoticeStatus, error) { return p.ScreenCaptureStore.ScreenCapture(ctx, c) })
 }
 
 func (p *hooked) SetScreenCapture(ctx context.Context, c misc.Conversation, s misc.NoticeStatus) error {
-	if err := p.hook(ctx, "SetScreenCapture"); err != nil {
-		return err
-	}
-	return p.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
-}
-
-// hookedRelated is those of a store that is a RelatedStore.
-type hookedRelated struct {
-	*hooked
-	both misc.RelatedStore
-}
-
-func (p *hookedRelated) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	if err := p.hook(ctx, "RelatedScreenCapture"); err != nil {
-		return false, 0, err
-	}
-	return p.both.RelatedScreenCapture(ctx, userID, c)
-}
-
-// relatedParts is a RelatedStore of two parts, for private conversations.
-type relatedParts struct {
-	misc.Relations
-	misc.ScreenCaptureStore
-}
-
-func (r *relatedParts) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	other, b := c.Users()
-	if other == userID {
-		other = b
-	}
-	friends, err := r.AreFriends(ctx, userID, other)
-	if err != nil || !friends {
-		return false, 0, err
-	}
-	status, err := r.ScreenCapture(ctx, c)
-	return true, status, err
+	_, err := after(ctx, p, "SetScreenCapture", func() (any, error) { return nil, p.ScreenCaptureStore.SetScreenCapture(ctx, c, s) })
+	return err
 }
 
 func (p *hooked) Send(ctx context.Context, m misc.Message) error {
-	if err := p.hook(ctx, "Send"); err != nil {
-		return err
-	}
-	return p.Messenger.Send(ctx, m)
+	_, err := after(ctx, p, "Send", func() (any, error) { return nil, p.Messenger.Send(ctx, m) })
+	return err
+}
+
+// RelatedScreenCapture is asked by friends only.
+func (p *hooked) RelatedScreenCapture(ctx context.Context, _ string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	s, err := after(ctx, p, "RelatedScreenCapture", func() (misc.NoticeStatus, error) { return p.ScreenCaptureStore.ScreenCapture(ctx, c) })
+	return err == nil, s, err
 }
 
 // through has, for each part, a request that comes to it.
@@ -298,24 +230,22 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 		}{
 			"a text":               {func() { panic("no table: sessions") }, "panic: no table: sessions"},
 			"an error":             {func() { panic(errors.New("secret hunter2")) }, "panic: secret hunter2"},
-			"a nil pointer":        {func() { _ = (*journal)(nil).text }, "nil pointer dereference"},
-			"a division by zero":   {func() { _ = 1 / len(test.path[:0]) }, "divide by zero"},
-			"an index":             {func() { _ = make([]int, 1)[len(test.path)] }, "index out of range"},
+			"a nil pointer":        {func() { _ = (*host)(nil).log }, "nil pointer dereference"},
 			"a domain error":       {func() { panic(misc.ErrNotFriend) }, "not a friend"},
 			"http.ErrAbortHandler": {func() { panic(http.ErrAbortHandler) }, ""},
 		} {
 			t.Run(test.part+" in "+test.path+": "+name, func(t *testing.T) {
-				h := newHostWith(t, test.part)
+				h, parts := newHostWith(t, test.part)
 				var calls atomic.Int64
-				h.hooked().hook = func(_ context.Context, part string) error {
+				parts.hook = func(_ context.Context, part string) error {
 					if part == test.part && calls.Add(1) == 1 {
 						fault.panics()
 					}
 					return nil
 				}
+				var serverLog testkit.Log
 				server := httptest.NewUnstartedServer(h.handler(t))
-				var serverLog journal
-				server.Config.ErrorLog = slog.NewLogLogger(slog.NewTextHandler(&serverLog, nil), slog.LevelError)
+				server.Config.ErrorLog = log.New(&serverLog, "", 0)
 				server.Start()
 				defer server.Close()
 				request := func() *http.Request {
@@ -324,21 +254,20 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 				if fault.logged == "" {
 					_, err := server.Client().Do(request())
 					require.ErrorIs(t, err, io.EOF)
-					require.Empty(t, h.log.take())
 				} else {
-					status, body := ask(t, server.Client(), request())
-					require.Equal(t, 500, status)
+					resp, body := ask(t, server.Client(), request())
+					require.Equal(t, 500, resp.StatusCode)
 					require.Equal(t, `{"code":500,"message":"internal error"}`, body)
-					lines := h.log.take()
+					lines := h.log.Take()
 					require.Len(t, lines, 1)
 					for _, want := range []string{"level=ERROR", fault.logged, "http_faults_test.go", "path=/misc/" + strings.Split(test.path, "?")[0]} {
 						require.Contains(t, lines[0], want)
 					}
 				}
-				status, body := ask(t, server.Client(), request())
-				require.Equal(t, 200, status, body)
-				require.Empty(t, h.log.take())
-				require.Empty(t, serverLog.take())
+				resp, body := ask(t, server.Client(), request())
+				require.Equal(t, 200, resp.StatusCode, body)
+				require.Empty(t, h.log.Take())
+				require.Empty(t, serverLog.Take())
 				require.EqualValues(t, 2, calls.Load())
 			})
 		}
@@ -348,31 +277,29 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 func TestAClientThatDisconnectsCancelsTheWorkOfEachPart(t *testing.T) {
 	for _, test := range through[1:] { // the login comes before the body is read, and net/http looks for the end of a connection after
 		t.Run(test.part+" in "+test.path, func(t *testing.T) {
-			h := newHostWith(t, test.part)
+			h, parts := newHostWith(t, test.part)
 			entered, ended := make(chan struct{}), make(chan error, 1)
 			var asked []string
-			parts := h.hooked()
 			parts.hook = func(ctx context.Context, part string) error {
 				asked = append(asked, part)
 				if part != test.part {
 					return nil
 				}
 				close(entered)
+				err := errors.New("nobody cancelled")
 				select {
 				case <-ctx.Done():
-					ended <- nil
-					return ctx.Err()
+					err = ctx.Err()
 				case <-time.After(patience):
-					err := errors.New("nobody cancelled")
-					ended <- err
-					return err
 				}
+				ended <- err
+				return err
 			}
 			handler := h.handler(t)
-			served := make(chan struct{})
+			served := make(chan struct{}, 1)
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				defer func() { served <- struct{}{} }()
 				handler.ServeHTTP(w, r)
+				served <- struct{}{}
 			}))
 			defer server.Close()
 
@@ -386,18 +313,17 @@ func TestAClientThatDisconnectsCancelsTheWorkOfEachPart(t *testing.T) {
 			<-entered
 			disconnect()
 			require.ErrorIs(t, <-gone, context.Canceled)
-			require.NoError(t, <-ended)
+			require.ErrorIs(t, <-ended, context.Canceled)
 			<-served
 			assert.Equal(t, test.part, asked[len(asked)-1], "work goes on after the client has left")
 			assert.Empty(t, h.cloud.Delivered())
-			for _, line := range h.log.take() {
+			for _, line := range h.log.Take() {
 				assert.Contains(t, line, "level=INFO", "a client that leaves is no alarm")
 			}
 
-			parts.hook = func(context.Context, string) error { return nil }
-			go func() { <-served }()
-			status, body := ask(t, server.Client(), asAlice(t.Context(), test.method, server.URL+"/misc/"+test.path, test.body))
-			require.Equal(t, 200, status, body)
+			parts.hook = failsWith(nil)
+			resp, body := ask(t, server.Client(), asAlice(t.Context(), test.method, server.URL+"/misc/"+test.path, test.body))
+			require.Equal(t, 200, resp.StatusCode, body)
 		})
 	}
 }
