@@ -178,8 +178,18 @@ var files = []struct{ name, release, clients, err string }{
 }
 
 func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
-	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource { return open(t) },
-		misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"}})
+	var f *fixture
+	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
+		f = open(t)
+		return f
+	}, misctest.VersionOptions{
+		Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
+		Change: func(*testing.T) {
+			f.swap(squirrel, newerRelease)
+			f.swap(clientVersion, newerClients)
+			f.clock.add(time.Second)
+		},
+	})
 }
 
 func TestFilesAreServedOrEveryProblemIsNamedWithFileAndField(t *testing.T) {

@@ -16,11 +16,11 @@ import (
 
 // A Cloud stands in for RongCloud: an [http.Handler] that takes private and
 // group messages for one app, and keeps them. It checks the signature, and
-// takes the parameters that misc.Message has use for and no other. It does not
-// look into the content. For failures, put a handler in front of it.
+// takes only the parameters that misc.Message has use for. It does not look into
+// the content. For failures, put a handler in front of it.
 //
 // Messages, nonces and values of msgRandom are kept until Reset; a nonce or a
-// msgRandom that comes again before is refused. Make one with [NewCloud].
+// msgRandom that comes again until then is refused. Make one with [NewCloud].
 type Cloud struct {
 	appKey, appSecret string
 
@@ -67,16 +67,14 @@ func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`{"code":200}`))
 }
 
-// A refusal is an answer that is no success.
+// A refusal is an answer that is not a success.
 type refusal struct {
 	status  int
 	Code    int    `json:"code"`
 	Message string `json:"errorMessage"`
 }
 
-func refuse(status, code int, message string) *refusal {
-	return &refusal{status, code, message}
-}
+func refuse(status, code int, message string) *refusal { return &refusal{status, code, message} }
 
 // RongCloud's codes. Their HTTP status is 401 for the signature, 400 for the
 // others.
@@ -85,18 +83,16 @@ const (
 	codeMissing   = 1003
 	codeSignature = 1004
 	codeTooLong   = 1005
+	maxForm       = 1 << 20 // the longest content is 384 KiB once it is encoded
 )
-
-const maxForm = 1 << 20 // the longest content is 384 KiB once it is encoded
 
 // read returns the message of r, or why it is refused.
 func (c *Cloud) read(w http.ResponseWriter, r *http.Request) (m misc.Message, _ *refusal) {
-	switch r.URL.Path {
-	case "/message/private/publish.json":
-		m.Type = misc.Private
-	case "/message/group/publish.json":
-		m.Type = misc.Group
-	default:
+	m.Type = map[string]misc.ConversationType{
+		"/message/private/publish.json": misc.Private,
+		"/message/group/publish.json":   misc.Group,
+	}[r.URL.Path]
+	if m.Type == 0 {
 		return m, refuse(http.StatusNotFound, http.StatusNotFound, "no such path")
 	}
 	if r.Method != http.MethodPost {
@@ -150,39 +146,28 @@ func (c *Cloud) isNew(key string) bool {
 // readForm fills m from form, or returns why it is refused.
 func (c *Cloud) readForm(form map[string][]string, m *misc.Message) *refusal {
 	target := "toUserId"
+	flags := map[string]*bool{"isIncludeSender": &m.IncludeSender}
 	if m.Type == misc.Group {
-		target = "toGroupId"
+		target, flags["isMentioned"] = "toGroupId", &m.Mentioned
 	}
+	texts := map[string]*string{"fromUserId": &m.From, target: &m.To, "objectName": &m.ObjectName, "content": &m.Content, "pushContent": &m.PushContent}
 	for name, values := range form {
 		if len(values) > 1 {
 			return refuse(http.StatusBadRequest, codeBad, name+" comes more than once")
 		}
-		value := values[0]
-		flag := value == "1"
-		valid := true
-		switch {
-		case name == "fromUserId":
-			m.From = value
-		case name == target:
-			m.To = value
-		case name == "objectName":
-			m.ObjectName = value
-		case name == "content":
-			m.Content = value
-		case name == "pushContent":
-			m.PushContent = value
-		case name == "isIncludeSender":
-			m.IncludeSender, valid = flag, flag || value == "0"
-		case name == "isMentioned" && m.Type == misc.Group:
-			m.Mentioned, valid = flag, flag || value == "0"
-		case name == "msgRandom":
+		value, valid := values[0], true
+		if text := texts[name]; text != nil {
+			*text = value
+		} else if flag := flags[name]; flag != nil {
+			*flag, valid = value == "1", value == "0" || value == "1"
+		} else if name == "msgRandom" {
 			_, err := strconv.ParseInt(value, 10, 64)
 			valid = err == nil
-		default:
-			return refuse(http.StatusBadRequest, codeBad, name+" is no parameter here")
+		} else {
+			return refuse(http.StatusBadRequest, codeBad, name+" is not a parameter here")
 		}
 		if !valid {
-			return refuse(http.StatusBadRequest, codeBad, name+" is no valid number")
+			return refuse(http.StatusBadRequest, codeBad, name+" is not a valid number")
 		}
 	}
 	switch {

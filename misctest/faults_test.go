@@ -3,12 +3,11 @@ package misctest_test
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,16 +21,13 @@ import (
 // Each rule of a suite has an implementation or two here that a person could
 // write by mistake, and that the rule must find.
 
-var errFault = errors.New("this implementation is wrong")
+var (
+	errFault = errors.New("this implementation is wrong")
+	errDown  = errors.New("the backend fails")
+	codec    = must(n3d.New(misctest.Key))
+)
 
-// others lets the other goroutines run.
-func others() {
-	for range 64 {
-		runtime.Gosched()
-	}
-}
-
-var codec = must(n3d.New(misctest.Key))
+const off, on = misc.NoticeOff, misc.NoticeOn
 
 func must[T any](v T, err error) T {
 	if err != nil {
@@ -40,851 +36,737 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// number decodes an id of the suites.
+// number decodes an id of the suites; an invalid one is 0.
 func number(id string) uint32 {
 	n, _ := codec.Decode(id)
-	return n // 0 names nobody
+	return n
+}
+
+// others lets the other goroutines run.
+func others() {
+	for range 64 {
+		runtime.Gosched()
+	}
 }
 
 func wrongImplementations() []implementation {
-	return append(append(append(append(wrongStores(), wrongRelations()...), wrongRelatedStores()...), wrongVersions()...), wrongMessengers()...)
+	return slices.Concat(wrongStores(), wrongRelations(), wrongRelatedStores(), wrongVersions(), wrongMessengers())
 }
 
-// data is what several stores may be over.
-type data struct {
-	misc.MemoryStore
-	broken atomic.Bool
+// A query is what a store is asked.
+type query struct {
+	ctx    context.Context
+	c      misc.Conversation
+	status misc.NoticeStatus
 }
 
-func (d *data) mendable(*testing.T) func() {
-	d.broken.Store(true)
-	return func() { d.broken.Store(false) }
+func (q query) deaf() query {
+	q.ctx = context.WithoutCancel(q.ctx)
+	return q
 }
 
-// A store is over data, except for the methods that are replaced.
+func (q query) with(status misc.NoticeStatus) query {
+	q.status = status
+	return q
+}
+
+func (q query) under(key string) query {
+	q.c = misc.GroupConversation(key)
+	return q
+}
+
+// A store is an instance over data, with methods that a test replaces.
 type store struct {
-	*data
-	get func(context.Context, misc.Conversation) (misc.NoticeStatus, error)
-	set func(context.Context, misc.Conversation, misc.NoticeStatus) error
-}
-
-func (s *store) read(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	if s.broken.Load() {
-		return misc.NoticeOff, errFault
-	}
-	return s.data.ScreenCapture(ctx, c)
-}
-
-func (s *store) write(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-	if s.broken.Load() {
-		return errFault
-	}
-	return s.data.SetScreenCapture(ctx, c, status)
+	data *misc.MemoryStore
+	down bool
+	get  func(q query) (misc.NoticeStatus, error)
+	set  func(q query) error
 }
 
 func (s *store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	return s.get(ctx, c)
+	return s.get(query{ctx: ctx, c: c})
 }
 
 func (s *store) SetScreenCapture(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-	return s.set(ctx, c, status)
+	return s.set(query{ctx, c, status})
 }
 
-// captures is the suite over stores that change has changed, two over the same
-// data in each subtest.
+func (s *store) read(q query) (misc.NoticeStatus, error) {
+	if s.down {
+		return off, errDown
+	}
+	return s.data.ScreenCapture(q.ctx, q.c)
+}
+
+func (s *store) write(q query) error {
+	if s.down {
+		return errDown
+	}
+	return s.data.SetScreenCapture(q.ctx, q.c, q.status)
+}
+
+// captures tests the stores that change makes of right ones.
 func captures(change func(s *store)) func(*testing.T) {
 	return func(t *testing.T) {
-		var d *data
-		open := func(*testing.T) misc.ScreenCaptureStore {
-			s := &store{data: d}
+		var last *store
+		open := func(data *misc.MemoryStore) *store {
+			s := &store{data: data}
 			s.get, s.set = s.read, s.write
 			change(s)
 			return s
 		}
-		misctest.TestScreenCaptureStore(t, func(t *testing.T) misc.ScreenCaptureStore {
-			d = &data{}
-			return open(t)
-		}, misctest.StoreOptions{Second: open, Break: func(t *testing.T) func() { return d.mendable(t) }})
+		misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore {
+			last = open(misc.NewMemoryStore())
+			return last
+		}, misctest.StoreOptions{
+			Second: func(*testing.T) misc.ScreenCaptureStore { return open(last.data) },
+			Break:  func(*testing.T) func() { last.down = true; return func() { last.down = false } },
+		})
 	}
 }
 
 func wrongStores() []implementation {
-	var all []implementation
-	wrong := func(name, breaks string, change func(s *store)) {
-		all = append(all, implementation{"captures: " + name, captures(change), breaks})
+	wrong := func(name, breaks string, change func(s *store)) implementation {
+		return implementation{"captures: " + name, captures(change), breaks}
 	}
-	// keyed stores under a key of its own.
-	keyed := func(name, breaks string, key func(kind misc.ConversationType, a, b string) string) {
-		as := func(c misc.Conversation) misc.Conversation {
-			a, b := c.Users()
-			return misc.GroupConversation(key(c.Type(), cmp.Or(c.GroupID(), a), b))
-		}
-		wrong(name, breaks, func(s *store) {
-			s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) { return s.read(ctx, as(c)) }
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				return s.write(ctx, as(c), status)
-			}
+	gets := func(name, breaks string, get func(s *store, q query) (misc.NoticeStatus, error)) implementation {
+		return wrong(name, breaks, func(s *store) { s.get = func(q query) (misc.NoticeStatus, error) { return get(s, q) } })
+	}
+	sets := func(name, breaks string, set func(s *store, q query) error) implementation {
+		return wrong(name, breaks, func(s *store) { s.set = func(q query) error { return set(s, q) } })
+	}
+	// keyed reads and writes under the strings that the functions make.
+	keyed := func(name, breaks string, readKey, writeKey func(misc.Conversation) string) implementation {
+		return wrong(name, breaks, func(s *store) {
+			s.get = func(q query) (misc.NoticeStatus, error) { return s.read(q.under(readKey(q.c))) }
+			s.set = func(q query) error { return s.write(q.under(writeKey(q.c))) }
 		})
 	}
-	digits := func(id string) string { return fmt.Sprint(number(id)) }
-
-	wrong("never set is an error", "never set is off and no error", func(s *store) {
-		var set sync.Map
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			set.Store(c, true)
-			return s.write(ctx, c, status)
-		}
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if _, ok := set.Load(c); !ok {
-				return misc.NoticeOff, errFault
+	// numbers are two users, or a group and 0.
+	numbers := func(c misc.Conversation) (uint32, uint32) {
+		a, b := c.Users()
+		return number(cmp.Or(a, c.GroupID())), number(b)
+	}
+	joined := func(c misc.Conversation) string { a, b := numbers(c); return fmt.Sprintf("%d:%d%d", c.Type(), a, b) }
+	byString := func(c misc.Conversation) string { a, b := numbers(c); return fmt.Sprint(a, b) }
+	byNumber := func(c misc.Conversation) string { a, b := numbers(c); return fmt.Sprint(min(a, b), max(a, b)) }
+	lowerCase := func(c misc.Conversation) string { return strings.ToLower(c.String()) }
+	valid := func(s misc.NoticeStatus) misc.NoticeStatus { return min(max(s, off), on) }
+	const readBack, mixedUp = "a setting is read back, set once or again", "a group is not a pair of a user with its number"
+	const status, cancelled = "an invalid status is refused and changes nothing", "a cancelled call is an error and changes nothing"
+	const another = "a saved setting is visible through another instance"
+	return []implementation{
+		gets("never set is an error", "never set is off and no error", func(s *store, q query) (misc.NoticeStatus, error) {
+			if number(q.c.GroupID()) == 103 {
+				return off, errFault
 			}
-			return s.read(ctx, c)
-		}
-	})
-	wrong("off is forgotten", "a setting is read back", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, _ misc.NoticeStatus) error {
-			return s.write(ctx, c, misc.NoticeOn)
-		}
-	})
-	wrong("a conversation is inserted once", "a setting is read back", func(s *store) {
-		var set sync.Map
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			if _, again := set.LoadOrStore(c, true); again {
-				return ctx.Err()
-			}
-			return s.write(ctx, c, status)
-		}
-	})
-	wrong("no row changed is an error", "setting the same again is no error", func(s *store) {
-		var set sync.Map
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			if old, ok := set.Swap(c, status); ok && old == status {
+			return s.read(q)
+		}),
+		sets("off is forgotten", readBack, func(s *store, q query) error { return s.write(q.with(max(q.status, on))) }),
+		sets("on again is an error", readBack, func(s *store, q query) error {
+			if old, _ := s.read(q); old == on && q.status == on {
 				return errFault
 			}
-			return s.write(ctx, c, status)
-		}
-	})
-	wrong("a set toggles", "setting the same again is no error", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			if old, err := s.read(ctx, c); err == nil && old == misc.NoticeOn {
-				status = misc.NoticeOff
+			return s.write(q)
+		}),
+		keyed("a pair is written by string and read by number", "a pair is the same whoever asks", byNumber, byString),
+		sets("a pair writes the groups of its users", mixedUp, func(s *store, q query) error {
+			a, b := q.c.Users()
+			return errors.Join(s.write(q.under(a)), s.write(q.under(b)), s.write(q))
+		}),
+		gets("a pair reads the group of a user", mixedUp, func(s *store, q query) (misc.NoticeStatus, error) {
+			a, _ := q.c.Users()
+			if status, _ := s.read(q.under(a)); status == on {
+				return on, nil
 			}
-			return s.write(ctx, c, status)
-		}
-	})
-	wrong("a pair is written in the order of strings and read in that of numbers", "a pair is the same whoever asks", func(s *store) {
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if a, b := c.Users(); number(a) > number(b) {
-				return misc.NoticeOff, ctx.Err()
-			}
-			return s.read(ctx, c)
-		}
-	})
-	wrong("a group is read as the pair that begins with its number", "a group is not a pair of a user with its number", func(s *store) {
-		var pairs sync.Map
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			a, b := c.Users()
-			pairs.Store(a, c)
-			pairs.Store(b, c)
-			return s.write(ctx, c, status)
-		}
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if p, ok := pairs.Load(c.GroupID()); ok && c.Type() == misc.Group {
-				c = p.(misc.Conversation)
-			}
-			return s.read(ctx, c)
-		}
-	})
-	keyed("the numbers of a pair stand side by side", "a set leaves the other conversations alone", func(t misc.ConversationType, a, b string) string {
-		if t == misc.Private && number(a) > number(b) {
-			a, b = b, a
-		}
-		return fmt.Sprint(t) + digits(a) + digits(b)
-	})
-	keyed("a key is cut short", "a set leaves the other conversations alone", func(t misc.ConversationType, a, b string) string {
-		return fmt.Sprintf("%d:%.2s_%s", t, digits(a), digits(b))
-	})
-	keyed("keys are compared without regard to case", "ids that differ in case alone are different", func(t misc.ConversationType, a, b string) string {
-		return strings.ToLower(fmt.Sprint(t, a, b))
-	})
-	wrong("the oldest of more than 100 are forgotten", "many settings are all kept", func(s *store) {
-		var mu sync.Mutex
-		var recent []misc.Conversation
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if recent = append(recent, c); len(recent) > 100 {
-				_ = s.write(ctx, recent[0], misc.NoticeOff)
-				recent = recent[1:]
-			}
-			return s.write(ctx, c, status)
-		}
-	})
-	wrong("sets overwrite each other", "sets at the same time are all kept", func(s *store) {
-		var settings atomic.Pointer[map[misc.Conversation]misc.NoticeStatus]
-		settings.Store(&map[misc.Conversation]misc.NoticeStatus{})
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			changed := maps.Clone(*settings.Load())
-			others()
-			changed[c] = status
-			settings.Store(&changed)
-			return ctx.Err()
-		}
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			return (*settings.Load())[c], ctx.Err()
-		}
-	})
-	// behind writes in another goroutine's time.
-	behind := func(s *store) {
-		type setting struct {
-			c      misc.Conversation
-			status misc.NoticeStatus
-		}
-		var mu sync.Mutex
-		var queue []setting
-		var writing bool
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			mu.Lock()
-			defer mu.Unlock()
-			queue = append(queue, setting{c, status})
-			if writing {
-				return ctx.Err()
-			}
-			for writing = true; len(queue) > 0; queue = queue[1:] {
-				next := queue[0]
-				mu.Unlock()
-				others()
-				_ = s.write(context.Background(), next.c, next.status)
+			return s.read(q)
+		}),
+		keyed("the numbers of a pair are joined without anything between", "a set leaves the other conversations alone", joined, joined),
+		keyed("ids are compared without regard to case", "ids that differ in case alone are different", lowerCase, lowerCase),
+		wrong("forgets all but the last 100 conversations", "many sets at the same time are all kept", func(s *store) {
+			var mu sync.Mutex
+			var last []query
+			s.set = func(q query) error {
 				mu.Lock()
-			}
-			writing = false
-			return ctx.Err()
-		}
-	}
-	wrong("a set is acknowledged before it is written", "an acknowledged set is what is read while others set", behind)
-	// conflicting calls conflict for a set that meets another of its conversation.
-	conflicting := func(name, breaks string, conflict error, meanwhile func(s *store, c misc.Conversation)) {
-		wrong(name, breaks, func(s *store) {
-			var underway sync.Map
-			s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-				if _, busy := underway.LoadOrStore(c, true); busy {
-					return conflict
+				defer mu.Unlock()
+				if last = append(last, q); len(last) > 100 {
+					_ = s.write(last[0].with(off))
+					last = last[1:]
 				}
-				meanwhile(s, c)
+				return s.write(q)
+			}
+		}),
+		wrong("a set is acknowledged before it is written", "an acknowledged set is what is read while others set", func(s *store) {
+			var mu sync.Mutex
+			var queue []query
+			s.set = func(q query) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if queue = append(queue, q.deaf()); len(queue) > 1 {
+					return nil // whoever writes the first one writes this one as well
+				}
+				for ; len(queue) > 0; queue = queue[1:] {
+					mu.Unlock()
+					others()
+					mu.Lock()
+					_ = s.write(queue[0])
+				}
+				return nil
+			}
+		}),
+		wrong("of two sets at once one is an error", "one conversation may be set many times at once", func(s *store) {
+			var underway sync.Map
+			s.set = func(q query) error {
+				if _, busy := underway.LoadOrStore(q.c, true); busy {
+					return errFault
+				}
+				defer underway.Delete(q.c)
 				others()
-				err := s.write(ctx, c, status)
-				underway.Delete(c)
+				return s.write(q)
+			}
+		}),
+		sets("a set deletes and inserts", "a set is one atomic step", func(s *store, q query) error {
+			err := s.write(q.with(off))
+			others()
+			return cmp.Or(err, s.write(q))
+		}),
+		sets("takes any status", status, func(s *store, q query) error { return s.write(q.with(valid(q.status))) }),
+		sets("stores the status that it refuses", status, func(s *store, q query) error {
+			if err := s.write(q.with(valid(q.status))); err != nil || valid(q.status) == q.status {
 				return err
 			}
-		})
-	}
-	conflicting("the second insert of two is an error", "one conversation may be set many times at once", errFault, func(*store, misc.Conversation) {})
-	conflicting("a set deletes and inserts", "a set is one atomic step", nil, func(s *store, c misc.Conversation) {
-		_ = s.write(context.Background(), c, misc.NoticeOff)
-	})
-	wrong("any status is taken", "an invalid status is refused and changes nothing", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			return s.write(ctx, c, min(max(status, misc.NoticeOff), misc.NoticeOn))
-		}
-	})
-	wrong("the refused status is stored", "an invalid status is refused and changes nothing", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			taken := min(max(status, misc.NoticeOff), misc.NoticeOn)
-			err := s.write(ctx, c, taken)
-			if err == nil && taken != status {
-				err = misc.ErrInvalidNoticeStatus
+			return misc.ErrInvalidNoticeStatus
+		}),
+		gets("an invalid id is another error", "an invalid id is never set or misc.ErrInvalidID", func(s *store, q query) (misc.NoticeStatus, error) {
+			if a, _ := numbers(q.c); a == 0 {
+				return off, errFault
 			}
-			return err
-		}
-	})
-	wrong("an invalid id is a failure", "an invalid id is never set or misc.ErrInvalidID", func(s *store) {
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if c.Type() == misc.Group && number(c.GroupID()) == 0 {
-				return misc.NoticeOff, errFault
+			return s.read(q)
+		}),
+		gets("a read ignores the context", cancelled, func(s *store, q query) (misc.NoticeStatus, error) { return s.read(q.deaf()) }),
+		sets("a set ignores the context", cancelled, func(s *store, q query) error { return s.write(q.deaf()) }),
+		sets("a cancelled set is written", cancelled, func(s *store, q query) error { return cmp.Or(s.write(q.deaf()), q.ctx.Err()) }),
+		// It is written through, so that no instance contradicts itself.
+		wrong("each instance has a cache", another, func(s *store) {
+			var cache sync.Map
+			s.get = func(q query) (misc.NoticeStatus, error) {
+				if status, ok := cache.Load(q.c); ok && q.ctx.Err() == nil {
+					return status.(misc.NoticeStatus), nil
+				}
+				status, err := s.read(q)
+				if err == nil {
+					cache.Store(q.c, status)
+				}
+				return status, err
 			}
-			return s.read(ctx, c)
-		}
-	})
-	wrong("a read ignores the context", "a cancelled read is an error", func(s *store) {
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			return s.read(context.WithoutCancel(ctx), c)
-		}
-	})
-	wrong("a set ignores the context", "a cancelled set is an error and changes nothing", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			return s.write(context.WithoutCancel(ctx), c, status)
-		}
-	})
-	wrong("a cancelled set is written", "a cancelled set is an error and changes nothing", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			return cmp.Or(s.write(context.WithoutCancel(ctx), c, status), ctx.Err())
-		}
-	})
-	const second = "a saved setting is visible through another instance"
-	wrong("each instance has a cache", second, func(s *store) {
-		var cache sync.Map
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			err := s.write(ctx, c, status)
-			if err == nil {
-				cache.Store(c, status)
+			s.set = func(q query) error {
+				err := s.write(q)
+				if err == nil {
+					cache.Store(q.c, q.status)
+				}
+				return err
 			}
-			return err
-		}
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if known, ok := cache.Load(c); ok {
-				return known.(misc.NoticeStatus), ctx.Err()
+		}),
+		wrong("a set is written by the next one, and read from memory until then", another, func(s *store) {
+			var mu sync.Mutex
+			var pending query
+			s.get = func(q query) (misc.NoticeStatus, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				if pending.c == q.c && q.ctx.Err() == nil {
+					return pending.status, nil
+				}
+				return s.read(q)
 			}
-			status, err := s.read(ctx, c)
-			if err == nil {
-				cache.Store(c, status)
+			s.set = func(q query) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if q.ctx.Err() != nil || s.down || q.status != valid(q.status) {
+					return s.write(q)
+				}
+				if pending.ctx != nil {
+					_ = s.write(pending)
+				}
+				pending = q.deaf()
+				return nil
+			}
+		}),
+		gets("a failure is off", "a failing backend is an error and loses nothing", func(s *store, q query) (misc.NoticeStatus, error) {
+			status, err := s.read(q)
+			if errors.Is(err, errDown) {
+				return off, nil
 			}
 			return status, err
-		}
-	})
-	wrong("sets are written behind the answer", second, func(s *store) {
-		var waiting sync.Map // until the next set
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			waiting.Range(func(c, status any) bool {
-				waiting.Delete(c)
-				_ = s.write(context.Background(), c.(misc.Conversation), status.(misc.NoticeStatus))
-				return true
-			})
-			waiting.Store(c, status)
-			return ctx.Err()
-		}
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			if status, ok := waiting.Load(c); ok {
-				return status.(misc.NoticeStatus), ctx.Err()
-			}
-			return s.read(ctx, c)
-		}
-	})
-	wrong("a failure is off", "a failing backend is an error and loses nothing", func(s *store) {
-		s.get = func(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-			status, _ := s.read(ctx, c)
-			return status, ctx.Err()
-		}
-	})
-	wrong("a failed set is acknowledged", "a failing backend is an error and loses nothing", func(s *store) {
-		s.set = func(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
-			if err := s.write(ctx, c, status); !errors.Is(err, errFault) {
-				return err
-			}
-			return nil
-		}
-	})
-	return all
-}
-
-// A group of people is relations that can change and fail.
-type people struct {
-	misctest.World
-	broken bool
-	ask    func(ctx context.Context, p *people, group bool, a, b string) (bool, error)
-}
-
-func (p *people) answer(ctx context.Context, group bool, a, b string) (bool, error) {
-	r := misctest.NewRelations(p.World)
-	switch {
-	case p.broken:
-		return false, errFault
-	case group:
-		return r.IsGroupMember(ctx, a, b)
+		}),
 	}
-	return r.AreFriends(ctx, a, b)
 }
 
-func (p *people) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
-	return p.ask(ctx, p, false, userID, otherID)
+// A question is what relations are asked.
+type question struct {
+	ctx         context.Context
+	user, other string
 }
 
-func (p *people) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
-	return p.ask(ctx, p, true, userID, groupID)
+type answer = func(q question) (bool, error)
+
+// A related answers out of a world, with methods that a test replaces.
+type related struct {
+	misc.MemoryStore
+	world           misctest.World
+	down            bool
+	friends, member answer
+	both            func(q query, user string) (bool, misc.NoticeStatus, error)
 }
 
-// relations is the suite over people who answer as newAsk's function does.
-func relations(newAsk func() func(ctx context.Context, p *people, group bool, a, b string) (bool, error)) func(*testing.T) {
-	return func(t *testing.T) {
-		var p *people
-		misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations {
-			p = &people{World: w, ask: newAsk()}
-			return p
+func (r *related) AreFriends(ctx context.Context, user, other string) (bool, error) {
+	return r.friends(question{ctx, user, other})
+}
+
+func (r *related) IsGroupMember(ctx context.Context, user, group string) (bool, error) {
+	return r.member(question{ctx, user, group})
+}
+
+func (r *related) RelatedScreenCapture(ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	return r.both(query{ctx: ctx, c: c}, user)
+}
+
+func (r *related) areFriends(q question) (bool, error) {
+	if r.down {
+		return false, errDown
+	}
+	return misctest.NewRelations(r.world).AreFriends(q.ctx, q.user, q.other)
+}
+
+func (r *related) isMember(q question) (bool, error) {
+	if r.down {
+		return false, errDown
+	}
+	return misctest.NewRelations(r.world).IsGroupMember(q.ctx, q.user, q.other)
+}
+
+func (r *related) ask(q query, user string) (ok bool, status misc.NoticeStatus, err error) {
+	a, b := q.c.Users()
+	switch {
+	case q.c.Type() == misc.Group:
+		ok, err = r.isMember(question{q.ctx, user, q.c.GroupID()})
+	case a == user:
+		ok, err = r.areFriends(question{q.ctx, user, b})
+	case b == user:
+		ok, err = r.areFriends(question{q.ctx, user, a})
+	}
+	if err != nil || !ok {
+		return false, off, err
+	}
+	status, err = r.ScreenCapture(q.ctx, q.c)
+	return true, status, err
+}
+
+// relatedOf makes what change makes of a right one, and options about it.
+func relatedOf(change func(r *related)) (func(w misctest.World) *related, misctest.RelationsOptions) {
+	var last *related
+	return func(w misctest.World) *related {
+			last = &related{world: w}
+			last.friends, last.member, last.both = last.areFriends, last.isMember, last.ask
+			change(last)
+			return last
 		}, misctest.RelationsOptions{
-			Remove: func(_ *testing.T, w misctest.World) {
-				p.Friends = nil
-				for group, members := range w.Groups {
-					kept := []string{}
-					for _, m := range p.Groups[group] {
-						if m != members[0] {
-							kept = append(kept, m)
-						}
-					}
-					p.Groups[group] = kept
+			Remove: func(_ *testing.T, gone misctest.World) {
+				last.world.Friends = nil // gone has all of them
+				for g, members := range gone.Groups {
+					isGone := func(m string) bool { return slices.Contains(members, m) }
+					last.world.Groups[g] = slices.DeleteFunc(last.world.Groups[g], isGone)
 				}
 			},
-			Break: func(*testing.T) func() {
-				p.broken = true
-				return func() { p.broken = false }
-			},
-		})
+			Break: func(*testing.T) func() { last.down = true; return func() { last.down = false } },
+		}
+}
+
+func relations(change func(r *related)) func(*testing.T) {
+	return func(t *testing.T) {
+		open, options := relatedOf(change)
+		misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations { return open(w) }, options)
 	}
 }
 
-func answering(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-	return p.answer(ctx, group, a, b)
+func relatedStores(change func(r *related)) func(*testing.T) {
+	return func(t *testing.T) {
+		open, options := relatedOf(change)
+		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore { return open(w) }, options)
+	}
 }
 
 func wrongRelations() []implementation {
-	type question = func(ctx context.Context, p *people, group bool, a, b string) (bool, error)
-	var all []implementation
-	wrong := func(name, breaks string, ask question) {
-		all = append(all, implementation{"relations: " + name, relations(func() func(context.Context, *people, bool, string, string) (bool, error) { return ask }), breaks})
+	// friends and member replace one method by one that may ask the right one.
+	friends := func(name, breaks string, wrong func(r *related, ask answer) answer) implementation {
+		return implementation{"relations: " + name, relations(func(r *related) { r.friends = wrong(r, r.areFriends) }), breaks}
 	}
-	// in replaces the answer about friends, or about members.
-	in := func(group bool, answer func(p *people, a, b string) bool) question {
-		return func(ctx context.Context, p *people, isGroup bool, a, b string) (bool, error) {
-			yes, err := p.answer(ctx, isGroup, a, b)
-			if err == nil && isGroup == group {
-				yes = answer(p, a, b)
-			}
-			return yes, err
-		}
+	member := func(name, breaks string, wrong func(r *related, ask answer) answer) implementation {
+		return implementation{"relations: " + name, relations(func(r *related) { r.member = wrong(r, r.isMember) }), breaks}
 	}
-	is := func(p *people, group bool, a, b string) bool {
-		yes, _ := p.answer(context.Background(), group, a, b)
-		return yes
-	}
-
-	wrong("one direction of a friendship", "friends are friends in both directions", in(false, func(p *people, a, b string) bool {
-		return is(p, false, a, b) && number(a) < number(b)
-	}))
-	wrong("friends of friends", "strangers are no friends", in(false, func(p *people, a, b string) bool {
-		for _, f := range p.Friends {
-			if a != b && (is(p, false, a, f[0]) && is(p, false, f[0], b) || is(p, false, a, f[1]) && is(p, false, f[1], b)) {
-				return true
+	type guess = func(r *related, user, other string) bool
+	// also answers yes where f does as well.
+	also := func(f guess) func(*related, answer) answer {
+		return func(r *related, ask answer) answer {
+			return func(q question) (bool, error) {
+				ok, err := ask(q)
+				return ok || err == nil && f(r, q.user, q.other), err
 			}
 		}
-		return is(p, false, a, b)
-	}))
-	wrong("an invalid id is a failure", "an invalid id is not related or misc.ErrInvalidID", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-		if number(b) == 0 {
-			return false, errFault
+	}
+	// fails returns the error where f says so.
+	fails := func(fault error, f guess) func(*related, answer) answer {
+		return func(r *related, ask answer) answer {
+			return func(q question) (bool, error) {
+				if f(r, q.user, q.other) {
+					return false, fault
+				}
+				return ask(q)
+			}
 		}
-		return p.answer(ctx, group, a, b)
-	})
-	wrong("everybody is their own friend", "nobody is a friend of themselves", in(false, func(p *people, a, b string) bool { return a == b || is(p, false, a, b) }))
-	wrong("only the first member", "a member is in the group", in(true, func(p *people, a, b string) bool {
-		return len(p.Groups[b]) > 0 && p.Groups[b][0] == a
-	}))
-	wrong("members of any group", "a stranger is not in the group", in(true, func(p *people, a, b string) bool {
-		for g := range p.Groups {
-			if is(p, true, a, g) {
+	}
+	deaf := func(_ *related, ask answer) answer {
+		return func(q question) (bool, error) { return ask(question{context.WithoutCancel(q.ctx), q.user, q.other}) }
+	}
+	keeps := func(_ *related, ask answer) answer {
+		var yes sync.Map
+		return func(q question) (bool, error) {
+			if _, ok := yes.Load([2]string{q.user, q.other}); ok && q.ctx.Err() == nil {
+				return true, nil
+			}
+			ok, err := ask(q)
+			if ok {
+				yes.Store([2]string{q.user, q.other}, true)
+			}
+			return ok, err
+		}
+	}
+	scratch := func(_ *related, ask answer) answer {
+		var last atomic.Pointer[question]
+		return func(q question) (bool, error) {
+			last.Store(&q)
+			others()
+			return ask(*last.Load())
+		}
+	}
+	down := func(r *related, _, _ string) bool { return r.down }
+	invalid := func(_ *related, _, other string) bool { return number(other) == 0 }
+	is := func(r *related, user, group string) bool { return slices.Contains(r.world.Groups[group], user) }
+	anywhere := func(r *related, user, _ string) bool {
+		for g := range r.world.Groups {
+			if is(r, user, g) {
 				return true
 			}
 		}
 		return false
-	}))
-	wrong("the group comes first", "a group is not the user with its number", in(true, func(p *people, a, b string) bool {
-		return is(p, true, a, b) || is(p, true, b, a)
-	}))
-	fold := func(p *people, group bool, a, b string) bool {
-		for _, f := range p.Friends {
-			if !group && (strings.EqualFold(f[0], a) && strings.EqualFold(f[1], b) || strings.EqualFold(f[1], a) && strings.EqualFold(f[0], b)) {
-				return true
-			}
-		}
-		return is(p, group, a, b)
 	}
-	wrong("ids are compared without regard to case", "ids that differ in case alone are different", in(false, func(p *people, a, b string) bool { return fold(p, false, a, b) }))
-	wrong("members are found by a part of the number", "a part of an id is not that id", in(true, func(p *people, a, b string) bool {
-		var joined string
-		for _, m := range p.Groups[b] {
-			joined += fmt.Sprint(number(m)) + ","
-		}
-		return number(a) != 0 && strings.Contains(joined, fmt.Sprint(number(a)))
-	}))
-	wrong("members are found by a part of the id", "a part of an id is not that id", in(true, func(p *people, a, b string) bool {
-		return strings.Contains(strings.Join(p.Groups[b], ","), a)
-	}))
-	wrong("an unknown user is an error", "an unknown id is related to nobody and no error", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-		if number(a) == 504 {
-			return false, errFault
-		}
-		return p.answer(ctx, group, a, b)
-	})
-	var mu sync.Mutex
-	var last [2]string
-	wrong("answers are mixed up", "questions at the same time get their own answers", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-		mu.Lock()
-		last = [2]string{a, b}
-		mu.Unlock()
-		others()
-		mu.Lock()
-		asked := last
-		mu.Unlock()
-		return p.answer(ctx, group, asked[0], asked[1])
-	})
-	ignores := func(of bool) question {
-		return func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-			if group == of {
-				ctx = context.WithoutCancel(ctx)
-			}
-			return p.answer(ctx, group, a, b)
-		}
-	}
-	wrong("a question about friends ignores the context", "a cancelled question about friends is an error", ignores(false))
-	wrong("a question about members ignores the context", "a cancelled question about members is an error", ignores(true))
-	all = append(all, implementation{"relations: a yes is kept for ever", relations(func() func(context.Context, *people, bool, string, string) (bool, error) {
-		var known sync.Map
-		return func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-			if _, ok := known.Load([3]any{group, a, b}); ok && ctx.Err() == nil {
-				return true, nil
-			}
-			yes, err := p.answer(ctx, group, a, b)
-			if yes {
-				known.Store([3]any{group, a, b}, true)
-			}
-			return yes, err
-		}
-	}), "who was removed is no longer related"})
-	wrong("a failure is a no", "a failing backend is an error and not a no", func(ctx context.Context, p *people, group bool, a, b string) (bool, error) {
-		yes, _ := p.answer(ctx, group, a, b)
-		return yes, ctx.Err()
-	})
-	return all
-}
-
-// A relatedStore asks its relations whether the user may reach the
-// conversation.
-type relatedStore struct {
-	*misc.MemoryStore
-	*misctest.Relations
-	ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)
-}
-
-func (s *relatedStore) RelatedScreenCapture(ctx context.Context, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	return s.ask(ctx, s, user, c)
-}
-
-func (s *relatedStore) relation(ctx context.Context, user string, c misc.Conversation) (bool, error) {
-	a, b := c.Users()
-	switch {
-	case c.Type() == misc.Group:
-		return s.IsGroupMember(ctx, user, c.GroupID())
-	case a == user:
-		return s.AreFriends(ctx, user, b)
-	case b == user:
-		return s.AreFriends(ctx, user, a)
-	}
-	return false, ctx.Err()
-}
-
-func bothQuestions(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	related, err := s.relation(ctx, user, c)
-	if err != nil || !related {
-		return false, misc.NoticeOff, err
-	}
-	status, err := s.ScreenCapture(ctx, c)
-	return true, status, err
-}
-
-func relatedStores(ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) func(*testing.T) {
-	return func(t *testing.T) {
-		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore {
-			return &relatedStore{misc.NewMemoryStore(), misctest.NewRelations(w), ask}
+	anyFriends := func(f func(a, b string) bool) func(*related, answer) answer {
+		return also(func(r *related, user, other string) bool {
+			return slices.ContainsFunc(r.world.Friends, func(p [2]string) bool { return p[0] == user && f(p[1], other) })
 		})
+	}
+	anyMember := func(f func(m, user string) bool) func(*related, answer) answer {
+		return also(func(r *related, user, group string) bool {
+			return slices.ContainsFunc(r.world.Groups[group], func(m string) bool { return f(m, user) })
+		})
+	}
+	digits := func(m, user string) bool {
+		return number(user) > 0 && strings.Contains(fmt.Sprint(number(m)), fmt.Sprint(number(user)))
+	}
+	const strangers, outsiders = "strangers are not friends, known or not", "strangers are not in the group, known or not"
+	const mixedUp, inCase = "a group is not the user with its number", "ids that differ in case alone are different"
+	const part = "an invalid id, or a part of one, is not related or misc.ErrInvalidID"
+	const atOnce, cancelled = "questions at the same time get their own answers", "a cancelled question is an error"
+	const failure, removed = "a failing backend is an error and not a no", "who was removed is no longer related"
+	return []implementation{
+		friends("friends in one direction", "friends are friends in both directions", func(_ *related, ask answer) answer {
+			return func(q question) (bool, error) {
+				ok, err := ask(q)
+				return ok && q.user < q.other, err
+			}
+		}),
+		friends("everyone is a friend of themselves", strangers, also(func(_ *related, user, other string) bool { return user == other })),
+		friends("members of groups are friends", strangers, also(func(r *related, user, other string) bool {
+			return user != other && anywhere(r, user, "") && anywhere(r, other, "")
+		})),
+		member("a group has one member", "a member is in the group", func(r *related, ask answer) answer {
+			return func(q question) (bool, error) {
+				ok, err := ask(q)
+				return ok && r.world.Groups[q.other][0] == q.user, err
+			}
+		}),
+		member("a member of any group is in all", outsiders, also(anywhere)),
+		friends("friends are looked up among members", mixedUp, also(is)),
+		member("group and user may be swapped", mixedUp, also(func(r *related, user, group string) bool { return is(r, group, user) })),
+		friends("friends are compared without regard to case", inCase, anyFriends(strings.EqualFold)),
+		member("members are compared without regard to case", inCase, anyMember(strings.EqualFold)),
+		member("membership by substring", part, anyMember(strings.Contains)),
+		member("membership by substring of numbers", part, anyMember(digits)),
+		friends("friends by substring", part, anyFriends(strings.Contains)),
+		friends("an unknown friend is an error", strangers, fails(errFault, func(_ *related, _, other string) bool { return number(other) == 107 })),
+		member("an unknown group is an error", outsiders, fails(errFault, func(_ *related, _, group string) bool { return number(group) == 408 })),
+		friends("an invalid id is another error", part, fails(errFault, invalid)),
+		member("an IDError is about another id", part, fails(&misc.IDError{ID: misctest.ID(151)}, invalid)),
+		friends("questions about friends overwrite each other", atOnce, scratch),
+		member("questions about members overwrite each other", atOnce, scratch),
+		friends("a question about friends ignores the context", cancelled, deaf),
+		member("a question about members ignores the context", cancelled, deaf),
+		friends("a failure is no friend", failure, fails(nil, down)),
+		member("a failure is no member", failure, fails(nil, down)),
+		member("a failure is an invalid id", failure, fails(misc.ErrInvalidID, down)),
+		friends("who was a friend is one for ever", removed, keeps),
+		member("who was a member is one for ever", removed, keeps),
 	}
 }
 
 func wrongRelatedStores() []implementation {
-	var all []implementation
-	wrong := func(name, breaks string, ask func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error)) {
-		all = append(all, implementation{"related: " + name, relatedStores(ask), breaks})
+	type both = func(r *related, q query, user string) (bool, misc.NoticeStatus, error)
+	wrong := func(name, breaks string, f both) implementation {
+		return implementation{"related: " + name, relatedStores(func(r *related) {
+			r.both = func(q query, user string) (bool, misc.NoticeStatus, error) { return f(r, q, user) }
+		}), breaks}
 	}
-	wrong("the setting of the first user alone", "friends read their setting whoever asks", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		related, status, err := bothQuestions(ctx, s, user, c)
-		if _, b := c.Users(); b == user {
-			status = misc.NoticeOff
-		}
-		return related, status, err
-	})
-	wrong("groups are never on", "members read the setting of their group", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		related, status, err := bothQuestions(ctx, s, user, c)
-		if c.Type() == misc.Group {
-			status = misc.NoticeOff
-		}
-		return related, status, err
-	})
-	wrong("what is on is for everybody", "strangers are not related, whatever is set", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		related, _, err := bothQuestions(ctx, s, user, c)
-		status, _ := s.ScreenCapture(ctx, c)
-		return related || status == misc.NoticeOn, status, err
-	})
-	wrong("the pair is checked and not the asker", "the one who asks counts, and not only the pair", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		if a, _ := c.Users(); c.Type() == misc.Private {
-			user = a
-		}
-		return bothQuestions(ctx, s, user, c)
-	})
-	wrong("a group is looked up as a user", "a group is not a user with its number", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		related, status, err := bothQuestions(ctx, s, user, c)
-		if friends, _ := s.AreFriends(ctx, user, c.GroupID()); friends {
-			related = true
-		}
-		return related, status, err
-	})
-	wrong("an invalid id is a failure", "an invalid id is not related or misc.ErrInvalidID", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		if a, b := c.Users(); number(c.GroupID())+number(a)*number(b) == 0 {
-			return false, misc.NoticeOff, errFault
-		}
-		return bothQuestions(ctx, s, user, c)
-	})
-	wrong("the context is ignored", "a cancelled question is an error", func(ctx context.Context, s *relatedStore, user string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-		return bothQuestions(context.WithoutCancel(ctx), s, user, c)
-	})
-	return all
+	// judges answers what f makes of the right answer.
+	judges := func(name, breaks string, f func(r *related, q query, user string, ok bool) bool) implementation {
+		return wrong(name, breaks, func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
+			ok, status, err := r.ask(q, user)
+			return f(r, q, user, ok), status, err
+		})
+	}
+	isOn := func(r *related, q query) bool { status, _ := r.ScreenCapture(q.ctx, q.c); return status == on }
+	var yes sync.Map
+	const read = "the related read the setting, whoever asks"
+	return []implementation{
+		judges("knows the first user of the pair alone", read, func(_ *related, q query, user string, ok bool) bool {
+			first, _ := q.c.Users()
+			return ok && (first == user || q.c.Type() == misc.Group)
+		}),
+		judges("a group never set has no members", read, func(r *related, q query, _ string, ok bool) bool {
+			return ok && (isOn(r, q) || q.c.Type() == misc.Private)
+		}),
+		judges("whatever is on is related", "strangers are not related, whatever is set", func(r *related, q query, _ string, ok bool) bool { return ok || isOn(r, q) }),
+		wrong("checks the pair and not who asks", "the one who asks counts, and not only the pair", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
+			first, _ := q.c.Users()
+			return r.ask(q, cmp.Or(first, user))
+		}),
+		judges("takes friends for members", "strangers are not related, whatever is set", func(r *related, q query, user string, ok bool) bool {
+			friends, _ := r.areFriends(question{q.ctx, user, q.c.GroupID()})
+			return ok || friends
+		}),
+		wrong("an invalid id is another error", "an invalid id is not related or misc.ErrInvalidID", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
+			if number(q.c.GroupID()) == 0 && q.c.Type() == misc.Group {
+				return false, off, errFault
+			}
+			return r.ask(q, user)
+		}),
+		wrong("ignores its context", "a cancelled question is an error", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) { return r.ask(q.deaf(), user) }),
+		judges("who was related is so for ever", "who was removed is no longer related", func(_ *related, q query, user string, ok bool) bool {
+			if ok {
+				yes.Store(user+q.c.String(), true)
+			}
+			_, was := yes.Load(user + q.c.String())
+			return was
+		}),
+		wrong("a failure is a stranger", "a failing backend is an error and not a no", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
+			if r.down {
+				return false, off, nil
+			}
+			return r.ask(q, user)
+		}),
+	}
 }
 
-// A source answers as its functions do.
+// A source answers out of its fields, or what its functions answer.
 type source struct {
+	release *misc.Release
+	clients *misc.ClientVersions
 	latest  func(q misc.UpdateQuery) (*misc.Release, error)
-	clients func() (*misc.ClientVersions, error)
-	ignores string // the context, in this method
+	mobile  func() (*misc.ClientVersions, error)
+	change  func()
+	deaf    int // the method that ignores its context, 1 or 2
 }
 
 func (s *source) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
-	if err := ctx.Err(); err != nil && s.ignores != "latest" {
-		return nil, err
+	if ctx.Err() != nil && s.deaf != 1 {
+		return nil, ctx.Err()
 	}
 	return s.latest(q)
 }
 
 func (s *source) ClientVersions(ctx context.Context) (*misc.ClientVersions, error) {
-	if err := ctx.Err(); err != nil && s.ignores != "clients" {
-		return nil, err
+	if ctx.Err() != nil && s.deaf != 2 {
+		return nil, ctx.Err()
 	}
-	return s.clients()
+	return s.mobile()
 }
 
 func newRelease(name string) *misc.Release {
-	return must(misc.NewRelease(misc.ReleaseFields{Version: "1.0.2", URL: "https://example.com/" + url.PathEscape(name), Name: name,
-		Extra: map[string]json.RawMessage{"size": json.RawMessage("1")}}))
+	return must(misc.NewRelease(misc.ReleaseFields{Version: "1.2.3", URL: "https://example.com/1.2.3.zip", Name: name}))
 }
 
 func newClients(version string) *misc.ClientVersions {
-	return must(misc.NewClientVersions(misc.ClientVersionsFields{
-		IOS:     misc.ClientVersion{Version: version, Build: "202001020304", URL: "https://example.com/ios"},
-		Android: misc.ClientVersion{Version: version, URL: "https://example.com/android"},
-	}))
+	client := misc.ClientVersion{Version: version, Build: "202001020304", URL: "https://example.com/app"}
+	return must(misc.NewClientVersions(misc.ClientVersionsFields{IOS: client, Android: client}))
 }
 
-// newSource answers by the whole query, as a source may.
-func newSource() *source {
-	clients := newClients("1")
-	return &source{
-		latest: func(q misc.UpdateQuery) (*misc.Release, error) {
-			if q.Platform == "linux" {
-				return nil, fmt.Errorf("none for %s: %w", q.Platform, misc.ErrNoRelease)
-			}
-			return newRelease(q.Platform + q.Arch + q.Channel + q.Version), nil
-		},
-		clients: func() (*misc.ClientVersions, error) { return clients, nil },
-	}
-}
-
+// versions tests the sources that change makes of right ones, which have a
+// release for one query alone.
 func versions(change func(s *source)) func(*testing.T) {
+	query := misc.UpdateQuery{Version: "1.0.0", Platform: "darwin", Channel: "beta"}
 	return func(t *testing.T) {
+		var s *source
 		misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource {
-			s := newSource()
+			s = &source{release: newRelease("SealTalk"), clients: newClients("2.0.1")}
+			s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+				if q != query {
+					return nil, misc.ErrNoRelease
+				}
+				return s.release, nil
+			}
+			s.mobile = func() (*misc.ClientVersions, error) { return s.clients, nil }
+			s.change = func() { s.release, s.clients = newRelease("new"), newClients("2.0.2") }
 			change(s)
 			return s
-		}, misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"}})
+		}, misctest.VersionOptions{Query: query, Change: func(*testing.T) { s.change() }})
 	}
 }
 
 func wrongVersions() []implementation {
-	var all []implementation
-	wrong := func(name, breaks string, change func(s *source)) {
-		all = append(all, implementation{"versions: " + name, versions(change), breaks})
+	wrong := func(name, breaks string, change func(s *source)) implementation {
+		return implementation{"versions: " + name, versions(change), breaks}
 	}
-	const valid = "the latest release is valid or there is none"
-	wrong("no release and no error", valid, func(s *source) {
-		latest := s.latest
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { r, _ := latest(q); return r, nil }
-	})
-	wrong("a release that no constructor made", valid, func(s *source) {
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { return &misc.Release{}, nil }
-	})
-	wrong("never a release", "there is a release for the query of the options", func(s *source) {
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) { return nil, misc.ErrNoRelease }
-	})
-	wrong("versions that no constructor made", "the client versions are valid", func(s *source) {
-		s.clients = func() (*misc.ClientVersions, error) { return &misc.ClientVersions{}, nil }
-	})
-	const changed = "what was handed over is never changed"
-	// They overwrite it at the second question, which no rule asks beside others:
-	// that would be a data race.
-	wrong("the first release is overwritten", changed, func(s *source) {
-		latest, first, n := s.latest, misc.Release{}, atomic.Int64{}
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
-			r, err := latest(q)
-			if err == nil && n.Add(1) <= 2 {
-				first = *r
-				return &first, nil
+	latest := func(name, breaks string, f func(q misc.UpdateQuery) (*misc.Release, error)) implementation {
+		return wrong(name, breaks, func(s *source) { s.latest = f })
+	}
+	mobile := func(name, breaks string, v *misc.ClientVersions) implementation {
+		return wrong(name, breaks, func(s *source) { s.mobile = func() (*misc.ClientVersions, error) { return v, nil } })
+	}
+	const valid = "what the source returns is valid"
+	const unchanged, atOnce, cancelled = "what was handed over is never changed", "questions at the same time get their own answers", "a cancelled question is an error"
+	return []implementation{
+		latest("never has a release", "there is a release for the query of the options", func(misc.UpdateQuery) (*misc.Release, error) { return nil, misc.ErrNoRelease }),
+		latest("no release is nil without an error", valid, func(misc.UpdateQuery) (*misc.Release, error) { return nil, nil }),
+		latest("a release was not made by its constructor", valid, func(misc.UpdateQuery) (*misc.Release, error) { return &misc.Release{}, nil }),
+		mobile("client versions are nil without an error", valid, nil),
+		mobile("client versions were not made by their constructor", valid, &misc.ClientVersions{}),
+		wrong("a new release overwrites the one handed over", unchanged, func(s *source) { s.change = func() { *s.release = *newRelease("new") } }),
+		wrong("new client versions overwrite those handed over", unchanged, func(s *source) { s.change = func() { *s.clients = *newClients("2.0.2") } }),
+		wrong("questions overwrite each other", atOnce, func(s *source) {
+			var last atomic.Pointer[string]
+			s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+				last.Store(&q.Platform)
+				others()
+				return newRelease(*last.Load()), nil
 			}
-			return r, err
-		}
-	})
-	wrong("client versions are overwritten", changed, func(s *source) {
-		latest, shared, n := s.latest, newClients("1"), atomic.Int64{}
-		s.clients = func() (*misc.ClientVersions, error) { return shared, nil }
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
-			if n.Add(1) == 2 {
-				*shared = *newClients("2")
-			}
-			return latest(q)
-		}
-	})
-	wrong("answers are mixed up", "questions at the same time get their own answers", func(s *source) {
-		latest := s.latest
-		var last atomic.Pointer[misc.UpdateQuery]
-		s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
-			last.Store(&q)
-			others()
-			return latest(*last.Load())
-		}
-	})
-	wrong("a question about the release ignores the context", "a cancelled question about the release is an error", func(s *source) { s.ignores = "latest" })
-	wrong("a question about the client versions ignores the context", "a cancelled question about the client versions is an error", func(s *source) { s.ignores = "clients" })
-	return all
+		}),
+		wrong("a question about the release ignores the context", cancelled, func(s *source) { s.deaf = 1 }),
+		wrong("a question about the client versions ignores the context", cancelled, func(s *source) { s.deaf = 2 }),
+	}
 }
 
-// A cloud takes messages, unless it refuses them, and may lose its answers.
+// A cloud takes messages, and may lose the answer.
 type cloud struct {
-	mu             sync.Mutex
-	taken          []misc.Message
-	refuses, loses bool
+	misctest.Messenger
+	lost bool
 }
 
-func (c *cloud) take(ctx context.Context, m misc.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if m.Type != misc.Private && m.Type != misc.Group {
-		return misc.ErrUnsupportedType
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if c.refuses {
-		return misc.ErrRefused
-	}
-	c.taken = append(c.taken, m)
-	if c.loses {
+func (c *cloud) Send(ctx context.Context, m misc.Message) error {
+	err := c.Messenger.Send(ctx, m)
+	if err == nil && c.lost {
 		return misc.ErrUnreachable
 	}
-	return nil
+	return err
 }
 
-func (c *cloud) delivered() []misc.Message {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return append([]misc.Message(nil), c.taken...)
-}
-
+// A sender sends through a cloud.
 type sender func(ctx context.Context, m misc.Message) error
 
-func (f sender) Send(ctx context.Context, m misc.Message) error { return f(ctx, m) }
+func (send sender) Send(ctx context.Context, m misc.Message) error { return send(ctx, m) }
 
-func messenger(over func(c *cloud) sender) func(*testing.T) {
+func messengers(over func(c *cloud) sender) func(*testing.T) {
 	return func(t *testing.T) {
 		var c *cloud
-		until := func(fault *bool) func() {
-			*fault = true
-			return func() { *fault = false }
-		}
 		misctest.TestMessenger(t, func(*testing.T) (misc.Messenger, func() []misc.Message) {
-			c = &cloud{}
-			return over(c), c.delivered
+			c = new(cloud)
+			return over(c), c.Delivered
 		}, misctest.MessengerOptions{
-			Refuse: func(*testing.T) func() { return until(&c.refuses) },
-			Lose:   func(*testing.T) func() { return until(&c.loses) },
+			Refuse: func(*testing.T) func() { c.Fail(misc.ErrRefused); return func() { c.Fail(nil) } },
+			Lose:   func(*testing.T) func() { c.lost = true; return func() { c.lost = false } },
 		})
 	}
 }
 
 func wrongMessengers() []implementation {
-	var all []implementation
-	wrong := func(name, breaks string, over func(c *cloud) sender) {
-		all = append(all, implementation{"messenger: " + name, messenger(over), breaks})
+	wrong := func(name, breaks string, over func(c *cloud) sender) implementation {
+		return implementation{"messenger: " + name, messengers(over), breaks}
 	}
-	// changed changes each message on its way.
-	changed := func(name, breaks string, change func(m *misc.Message)) {
-		wrong(name, breaks, func(c *cloud) sender {
+	// changing sends what change makes of a message.
+	changing := func(name, breaks string, change func(m *misc.Message)) implementation {
+		return wrong(name, breaks, func(c *cloud) sender {
 			return func(ctx context.Context, m misc.Message) error {
 				change(&m)
-				return c.take(ctx, m)
+				return c.Send(ctx, m)
 			}
 		})
 	}
-	unescaped := func(s string) string {
-		values, _ := url.ParseQuery("v=" + s)
-		return values.Get("v")
+	// raw is what a form holds if value is not escaped.
+	raw := func(value *string) {
+		form, _ := url.ParseQuery("name=" + *value)
+		*value = form.Get("name")
 	}
-	changed("the push content is left out in private", "a private message arrives whole", func(m *misc.Message) {
-		if m.Type == misc.Private {
-			m.PushContent = ""
-		}
-	})
-	changed("mentions are left out", "a group message arrives whole", func(m *misc.Message) { m.Mentioned = false })
-	changed("content is not escaped", "text arrives as it was written", func(m *misc.Message) { m.Content = unescaped(m.Content) })
-	changed("ids are not escaped", "ids and types arrive as they are", func(m *misc.Message) { m.To = unescaped(m.To) })
-	changed("types are not escaped", "ids and types arrive as they are", func(m *misc.Message) { m.ObjectName = unescaped(m.ObjectName) })
-	changed("content is cut", "the longest message arrives whole", func(m *misc.Message) { m.Content = fmt.Sprintf("%.65536s", m.Content) })
-	wrong("a message is known again", "a message sent again arrives again", func(c *cloud) sender {
-		var sent sync.Map
-		return func(ctx context.Context, m misc.Message) error {
-			if _, again := sent.LoadOrStore(m, true); again && ctx.Err() == nil {
+	isKnown := func(m misc.Message) bool { return m.Type == misc.Private || m.Type == misc.Group }
+	const whole = "a message arrives whole"
+	const text, odd, longest = "text arrives as it was written", "an odd id or type arrives as it is", "the longest message arrives whole"
+	return []implementation{
+		changing("the sender's devices are left out", whole, func(m *misc.Message) { m.IncludeSender = false }),
+		changing("the push content is left out", whole, func(m *misc.Message) { m.PushContent = "" }),
+		changing("every group message mentions", whole, func(m *misc.Message) { m.Mentioned = m.Type == misc.Group }),
+		changing("the content is not escaped", text, func(m *misc.Message) { raw(&m.Content) }),
+		changing("the push content is not escaped", text, func(m *misc.Message) { raw(&m.PushContent) }),
+		changing("line breaks in the push content are spaces", text, func(m *misc.Message) { m.PushContent = strings.ReplaceAll(m.PushContent, "\n", " ") }),
+		changing("the object name is not escaped", odd, func(m *misc.Message) { raw(&m.ObjectName) }),
+		changing("the sender is not escaped", odd, func(m *misc.Message) { raw(&m.From) }),
+		changing("the target is not escaped", odd, func(m *misc.Message) { raw(&m.To) }),
+		changing("line breaks in ids are left out", odd, func(m *misc.Message) { m.To = strings.ReplaceAll(m.To, "\n", "") }),
+		changing("long content is cut", longest, func(m *misc.Message) { m.Content = m.Content[:min(len(m.Content), misc.MaxContent-1)] }),
+		wrong("a message sent again is left out", "a message sent again arrives again", func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if slices.Contains(c.Delivered(), m) {
+					return ctx.Err()
+				}
+				return c.Send(ctx, m)
+			}
+		}),
+		wrong("messages overwrite each other", "messages sent at the same time arrive once each", func(c *cloud) sender {
+			var last atomic.Pointer[misc.Message]
+			return func(ctx context.Context, m misc.Message) error {
+				last.Store(&m)
+				others()
+				return c.Send(ctx, *last.Load())
+			}
+		}),
+		changing("an unsupported type goes out", "an unsupported conversation type is an error and sends nothing", func(m *misc.Message) {
+			if m.Type != misc.Private {
+				m.Type = misc.Group
+			}
+		}),
+		wrong("a send ignores the context", "a cancelled send is an error and sends nothing", func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error { return c.Send(context.WithoutCancel(ctx), m) }
+		}),
+		wrong("the cloud's answer is ignored", "a refusal is misc.ErrRefused", func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if err := c.Send(ctx, m); ctx.Err() != nil || !isKnown(m) {
+					return err
+				}
 				return nil
 			}
-			return c.take(ctx, m)
-		}
-	})
-	wrong("messages share a buffer", "messages sent at the same time arrive once each", func(c *cloud) sender {
-		var buffer atomic.Pointer[misc.Message]
-		return func(ctx context.Context, m misc.Message) error {
-			buffer.Store(&m)
-			others()
-			return c.take(ctx, *buffer.Load())
-		}
-	})
-	changed("any type is a group", "an unsupported conversation type is an error and sends nothing", func(m *misc.Message) {
-		if m.Type != misc.Private {
-			m.Type = misc.Group
-		}
-	})
-	wrong("the context is ignored", "a cancelled send is an error and sends nothing", func(c *cloud) sender {
-		return func(ctx context.Context, m misc.Message) error { return c.take(context.WithoutCancel(ctx), m) }
-	})
-	wrong("a cancelled send goes out", "a cancelled send is an error and sends nothing", func(c *cloud) sender {
-		return func(ctx context.Context, m misc.Message) error {
-			return cmp.Or(c.take(context.WithoutCancel(ctx), m), ctx.Err())
-		}
-	})
-	wrong("a refusal is success", "a refusal is an error", func(c *cloud) sender {
-		return func(ctx context.Context, m misc.Message) error {
-			if err := c.take(ctx, m); !errors.Is(err, misc.ErrRefused) {
-				return err
+		}),
+		wrong("a message is sent again after any error", "a message whose answer is lost is not delivered twice", func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if err := c.Send(ctx, m); err == nil {
+					return nil
+				}
+				return c.Send(ctx, m)
 			}
-			return nil
-		}
-	})
-	wrong("after any error it sends again", "a message whose answer is lost is not delivered twice", func(c *cloud) sender {
-		return func(ctx context.Context, m misc.Message) error {
-			if c.take(ctx, m) == nil {
-				return nil
-			}
-			return c.take(ctx, m)
-		}
-	})
-	return all
+		}),
+	}
 }

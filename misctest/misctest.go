@@ -17,9 +17,11 @@ package misctest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
+	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/n3d"
 )
 
@@ -27,7 +29,7 @@ import (
 // ids needs a codec with this key; to any other they are opaque strings.
 const Key = "11EdDIaqpcim"
 
-// ID returns the public id of n under [Key]. It panics where n has none, as 0.
+// ID returns the public id of n under [Key]. It panics for a number without an id, such as 0.
 func ID(n uint32) string { return must(codec.Encode(n)) }
 
 var codec = must(n3d.New(Key))
@@ -77,4 +79,29 @@ func untested(t *testing.T, missing bool, what string) bool {
 		t.Log("not tested without this option: " + what)
 	}
 	return missing
+}
+
+// invalidIDs decode to nothing under Key; the last one stands for 1, but is not
+// the id that encodes it.
+var invalidIDs = []string{"!", "DS9ahdanm", "kFpN4KiZnn"}
+
+// wantInvalidID takes an opaque id that names nobody, and one that cannot be
+// decoded. Any other error would tell the client that the server is at fault.
+func wantInvalidID(t *testing.T, call, id string, related bool, err error) {
+	t.Helper()
+	if related || err != nil && !errors.Is(err, misc.ErrInvalidID) {
+		t.Errorf("%s(%q) = %v, %v; want false or misc.ErrInvalidID", call, id, related, err)
+	}
+	if e := (*misc.IDError)(nil); errors.As(err, &e) && e.ID != id {
+		t.Errorf("%s(%q): the misc.IDError is about %q", call, id, e.ID)
+	}
+}
+
+// wantFailure wants an error, for a failing backend or a cancelled context, that
+// is not the client's mistake.
+func wantFailure(t *testing.T, call string, err error) {
+	t.Helper()
+	if err == nil || errors.Is(err, misc.ErrInvalidID) {
+		t.Errorf("%s: %v; want an error other than misc.ErrInvalidID", call, err)
+	}
 }

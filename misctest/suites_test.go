@@ -24,14 +24,13 @@ type implementation struct {
 
 func rightImplementations() []implementation {
 	shared := misc.NewMemoryStore()
-	none := must(misc.NewStaticVersions(nil, newClients("1")))
 	all := misctest.World{Groups: map[string][]string{}}
 	return []implementation{
-		{name: "captures: memory", suite: captures(func(*store) {})},
+		{name: "captures", suite: captures(func(*store) {})},
 		{name: "captures: one store for all rules", suite: func(t *testing.T) {
 			misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return shared })
 		}},
-		{name: "relations: memory", suite: relations(func() func(context.Context, *people, bool, string, string) (bool, error) { return answering })},
+		{name: "relations", suite: relations(func(*related) {})},
 		{name: "relations: one database for all rules", suite: func(t *testing.T) {
 			misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
 				all.Friends = append(all.Friends, w.Friends...)
@@ -42,18 +41,29 @@ func rightImplementations() []implementation {
 				return misctest.NewRelations(all)
 			})
 		}},
-		{name: "related: memory", suite: relatedStores(bothQuestions)},
+		{name: "relations: an id that cannot be decoded is an IDError", suite: relations(func(r *related) {
+			r.friends = func(q question) (bool, error) {
+				if number(q.other) == 0 {
+					return false, &misc.IDError{ID: q.other}
+				}
+				return r.areFriends(q)
+			}
+		})},
+		{name: "related", suite: relatedStores(func(*related) {})},
 		{name: "versions: by the whole query", suite: versions(func(*source) {})},
 		{name: "versions: no desktop release", suite: func(t *testing.T) {
+			none := must(misc.NewStaticVersions(nil, newClients("2.0.1")))
 			misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource { return none })
 		}},
-		{name: "messenger: a cloud", suite: messenger(func(c *cloud) sender { return c.take })},
-		{name: "messenger: recording", suite: func(t *testing.T) {
-			misctest.TestMessenger(t, func(*testing.T) (misc.Messenger, func() []misc.Message) {
-				fake := &misctest.Messenger{}
-				return fake, fake.Delivered
-			})
-		}},
+		{name: "messenger", suite: messengers(func(c *cloud) sender { return c.Send })},
+		{name: "messenger: an odd id is an error", suite: messengers(func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if number(m.From) == 0 || number(m.To) == 0 {
+					return misc.ErrInvalidID
+				}
+				return c.Send(ctx, m)
+			}
+		})},
 	}
 }
 
