@@ -68,7 +68,7 @@ func TestStoreIsARelatedStore(t *testing.T) {
 		misctest.TestRelatedStore(t, func(t *testing.T, w misctest.World) misc.RelatedStore {
 			d.put(t, w)
 			return s
-		})
+		}, misctest.RelationsOptions{Remove: d.remove, Break: d.hideTables})
 	})
 }
 
