@@ -75,7 +75,7 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&cfg.versions, "versions", "", "the `DIR` of squirrel.json, client_version.json and demo_square.json (default "+demoVersionsDir+", into which the demo's files are put)")
 	flags.StringVar(&cfg.n3dKey, "n3d-key", "", "the `KEY` of public ids, the same as on the deployment's other servers (default the demo's)")
 	flags.StringVar(&cfg.rongcloud, "rongcloud", "", "the chat cloud, as `REGION` ("+regionNames+") or URL (default beijing)")
-	flags.StringVar(&cfg.appKey, "app-key", "", "the `KEY` of your RongCloud app (default none: a stand-in in this process takes the messages)")
+	flags.StringVar(&cfg.appKey, "app-key", "", "the `KEY` of your RongCloud app (default none: a stand-in logs the messages)")
 	flags.StringVar(&cfg.appSecret, "app-secret", "", "the `SECRET` of your RongCloud app; other users of a machine see flags, so prefer the variable")
 	flags.StringVar(&cfg.sessionKey, "session-key", "", "the `KEY` that signs the demo's sessions, 32 characters or more (default a new one at each start)")
 	flags.BoolVar(&cfg.seed, "seed", true, "put demo friends and a group into a fresh database")

@@ -81,12 +81,12 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	}
 	say("versions", "in %s: change a file there, and the change is served", dir)
 
-	cloud, err := openCloud(cfg, logger)
+	cloud, cloudName, closeCloud, err := openCloud(cfg, logger)
 	if err != nil {
 		return err
 	}
-	defer cloud.close()
-	say("chat cloud", "%s", cloud.name)
+	defer closeCloud()
+	say("chat cloud", "%s", cloudName)
 
 	db, err := openDatabase(starting, cfg.db, logger)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,8 @@ func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.D
 		sent := httpsnoop.Metrics{Code: http.StatusOK}
 		defer func() { // after a panic as well
 			r.Pattern = inner.Pattern
-			m.count(r, sent)
+			m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
+			m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", sent.Code), slog.Int64("bytes", sent.Written),
@@ -122,11 +124,6 @@ func newMetrics(db *sql.DB, versions *catalog.Catalog) *metrics {
 	}
 }
 
-func (m *metrics) count(r *http.Request, sent httpsnoop.Metrics) {
-	m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
-	m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
-}
-
 // endpointOf returns the path of the endpoint that answered r. It is "other" if
 // there is no such endpoint, which a pattern with a slash at its end shows, so
 // that no client can make up labels without end.
@@ -139,8 +136,7 @@ func endpointOf(r *http.Request) string {
 }
 
 func methodOf(r *http.Request) string {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodPost:
+	if slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost}, r.Method) {
 		return r.Method
 	}
 	return "other"
