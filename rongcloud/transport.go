@@ -54,7 +54,7 @@ func (c *connection) trace(ctx context.Context) context.Context {
 			}
 			if counted, ok := conn.(*countedConn); ok {
 				if counted.uses++; counted.uses > maxUses {
-					_ = info.Conn.Close() // nothing was written yet, so the transport takes another one
+					_ = counted.Close() // below TLS: nothing was written yet, and the transport takes another one
 					return
 				}
 			}
