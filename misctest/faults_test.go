@@ -151,9 +151,13 @@ func wrongStores() []implementation {
 	byString := func(c misc.Conversation) string { a, b := numbers(c); return fmt.Sprint(a, b) }
 	byNumber := func(c misc.Conversation) string { a, b := numbers(c); return fmt.Sprint(min(a, b), max(a, b)) }
 	lowerCase := func(c misc.Conversation) string { return strings.ToLower(c.String()) }
+	sideBySide := func(c misc.Conversation) string { a, b := c.Users(); return fmt.Sprint(c.Type()) + a + b + c.GroupID() }
+	cut := func(c misc.Conversation) string { return fmt.Sprintf("%.26s", c.String()) }
+	padded := func(c misc.Conversation) string { return strings.ReplaceAll(c.String(), "%20", "") }
 	valid := func(s misc.NoticeStatus) misc.NoticeStatus { return min(max(s, off), on) }
 	const readBack, mixedUp = "a setting is read back, set once or again", "a group is not a pair of a user with its number"
 	const status, cancelled = "an invalid status is refused and changes nothing", "a cancelled call is an error and changes nothing"
+	const invalid = "an invalid id is never set or misc.ErrInvalidID"
 	const another = "a saved setting is visible through another instance"
 	return []implementation{
 		gets("never set is an error", "never set is off and no error", func(s *store, q query) (misc.NoticeStatus, error) {
@@ -183,13 +187,13 @@ func wrongStores() []implementation {
 		}),
 		keyed("the numbers of a pair are joined without anything between", "a set leaves the other conversations alone", joined, joined),
 		keyed("ids are compared without regard to case", "ids that differ in case alone are different", lowerCase, lowerCase),
-		wrong("forgets all but the last 100 conversations", "many sets at the same time are all kept", func(s *store) {
+		wrong("forgets all but the last 1000 conversations", "many sets at the same time are all kept", func(s *store) {
 			var mu sync.Mutex
 			var last []query
 			s.set = func(q query) error {
 				mu.Lock()
 				defer mu.Unlock()
-				if last = append(last, q); len(last) > 100 {
+				if last = append(last, q); len(last) > 1000 {
 					_ = s.write(last[0].with(off))
 					last = last[1:]
 				}
@@ -231,18 +235,22 @@ func wrongStores() []implementation {
 			return cmp.Or(err, s.write(q))
 		}),
 		sets("takes any status", status, func(s *store, q query) error { return s.write(q.with(valid(q.status))) }),
+		sets("a status loses its higher bits", status, func(s *store, q query) error { return s.write(q.with(misc.NoticeStatus(uint8(q.status)))) }),
 		sets("stores the status that it refuses", status, func(s *store, q query) error {
 			if err := s.write(q.with(valid(q.status))); err != nil || valid(q.status) == q.status {
 				return err
 			}
 			return misc.ErrInvalidNoticeStatus
 		}),
-		gets("an invalid id is another error", "an invalid id is never set or misc.ErrInvalidID", func(s *store, q query) (misc.NoticeStatus, error) {
+		gets("an invalid id is another error", invalid, func(s *store, q query) (misc.NoticeStatus, error) {
 			if a, _ := numbers(q.c); a == 0 {
 				return off, errFault
 			}
 			return s.read(q)
 		}),
+		keyed("ids are joined without a separator", invalid, sideBySide, sideBySide),
+		keyed("a key is cut short", invalid, cut, cut),
+		keyed("ids are padded with spaces", invalid, padded, padded),
 		gets("a read ignores the context", cancelled, func(s *store, q query) (misc.NoticeStatus, error) { return s.read(q.deaf()) }),
 		sets("a set ignores the context", cancelled, func(s *store, q query) error { return s.write(q.deaf()) }),
 		sets("a cancelled set is written", cancelled, func(s *store, q query) error { return cmp.Or(s.write(q.deaf()), q.ctx.Err()) }),
@@ -291,6 +299,28 @@ func wrongStores() []implementation {
 				return nil
 			}
 		}),
+		sets("a failed set is acknowledged", "a failing backend is an error and loses nothing", func(s *store, q query) error {
+			if err := s.write(q); !errors.Is(err, errDown) {
+				return err
+			}
+			return nil
+		}),
+		wrong("a failed set stays in a cache", "a failing backend is an error and loses nothing", func(s *store) {
+			var failed sync.Map
+			s.set = func(q query) error {
+				err := s.write(q)
+				if failed.Delete(q.c); errors.Is(err, errDown) {
+					failed.Store(q.c, q.status)
+				}
+				return err
+			}
+			s.get = func(q query) (misc.NoticeStatus, error) {
+				if status, ok := failed.Load(q.c); ok {
+					return status.(misc.NoticeStatus), nil
+				}
+				return s.read(q)
+			}
+		}),
 		gets("a failure is off", "a failing backend is an error and loses nothing", func(s *store, q query) (misc.NoticeStatus, error) {
 			status, err := s.read(q)
 			if errors.Is(err, errDown) {
@@ -309,11 +339,16 @@ type question struct {
 
 type answer = func(q question) (bool, error)
 
-// A related answers out of a world, with methods that a test replaces.
-type related struct {
+// people are what several relateds may be over.
+type people struct {
 	misc.MemoryStore
-	world           misctest.World
-	down            bool
+	world misctest.World
+	down  bool
+}
+
+// A related answers about people, with methods that a test replaces.
+type related struct {
+	*people
 	friends, member answer
 	both            func(q query, user string) (bool, misc.NoticeStatus, error)
 }
@@ -348,11 +383,11 @@ func (r *related) ask(q query, user string) (ok bool, status misc.NoticeStatus, 
 	a, b := q.c.Users()
 	switch {
 	case q.c.Type() == misc.Group:
-		ok, err = r.isMember(question{q.ctx, user, q.c.GroupID()})
+		ok, err = r.member(question{q.ctx, user, q.c.GroupID()})
 	case a == user:
-		ok, err = r.areFriends(question{q.ctx, user, b})
+		ok, err = r.friends(question{q.ctx, user, b})
 	case b == user:
-		ok, err = r.areFriends(question{q.ctx, user, a})
+		ok, err = r.friends(question{q.ctx, user, a})
 	}
 	if err != nil || !ok {
 		return false, off, err
@@ -361,47 +396,46 @@ func (r *related) ask(q query, user string) (ok bool, status misc.NoticeStatus, 
 	return true, status, err
 }
 
-// relatedOf makes what change makes of a right one, and options about it.
-func relatedOf(change func(r *related)) (func(w misctest.World) *related, misctest.RelationsOptions) {
-	var last *related
-	return func(w misctest.World) *related {
-			last = &related{world: w}
-			last.friends, last.member, last.both = last.areFriends, last.isMember, last.ask
-			change(last)
-			return last
-		}, misctest.RelationsOptions{
-			Remove: func(_ *testing.T, gone misctest.World) {
-				last.world.Friends = nil // gone has all of them
-				for g, members := range gone.Groups {
-					isGone := func(m string) bool { return slices.Contains(members, m) }
-					last.world.Groups[g] = slices.DeleteFunc(last.world.Groups[g], isGone)
-				}
-			},
-			Break: func(*testing.T) func() { last.down = true; return func() { last.down = false } },
+// relations tests what change makes of right ones, as relations or as a
+// RelatedStore.
+func relations(suite string, change func(r *related)) func(*testing.T) {
+	return func(t *testing.T) {
+		var p *people
+		open := func() *related {
+			r := &related{people: p}
+			r.friends, r.member, r.both = r.areFriends, r.isMember, r.ask
+			change(r)
+			return r
 		}
-}
-
-func relations(change func(r *related)) func(*testing.T) {
-	return func(t *testing.T) {
-		open, options := relatedOf(change)
-		misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations { return open(w) }, options)
+		over := func(w misctest.World) *related {
+			p = &people{world: w}
+			return open()
+		}
+		replace := func(_ *testing.T, _, after misctest.World) { p.world = after }
+		fail := func(*testing.T) func() { p.down = true; return func() { p.down = false } }
+		if suite == "relations" {
+			misctest.TestRelations(t, func(_ *testing.T, w misctest.World) misc.Relations { return over(w) },
+				misctest.RelationsOptions{Change: replace, Break: fail})
+			return
+		}
+		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore { return over(w) },
+			misctest.RelatedOptions{Second: func(*testing.T) misc.RelatedStore { return open() }, Change: replace, Break: fail})
 	}
 }
 
-func relatedStores(change func(r *related)) func(*testing.T) {
-	return func(t *testing.T) {
-		open, options := relatedOf(change)
-		misctest.TestRelatedStore(t, func(_ *testing.T, w misctest.World) misc.RelatedStore { return open(w) }, options)
-	}
-}
-
-func wrongRelations() []implementation {
+// wrongRelations are wrong as a RelatedStore as well.
+func wrongRelations() (all []implementation) {
 	// friends and member replace one method by one that may ask the right one.
-	friends := func(name, breaks string, wrong func(r *related, ask answer) answer) implementation {
-		return implementation{"relations: " + name, relations(func(r *related) { r.friends = wrong(r, r.areFriends) }), breaks}
+	both := func(name, breaks string, change func(r *related)) {
+		for _, suite := range []string{"relations", "related"} {
+			all = append(all, implementation{suite + ": " + name, relations(suite, change), breaks})
+		}
 	}
-	member := func(name, breaks string, wrong func(r *related, ask answer) answer) implementation {
-		return implementation{"relations: " + name, relations(func(r *related) { r.member = wrong(r, r.isMember) }), breaks}
+	friends := func(name, breaks string, wrong func(r *related, ask answer) answer) {
+		both(name, breaks, func(r *related) { r.friends = wrong(r, r.areFriends) })
+	}
+	member := func(name, breaks string, wrong func(r *related, ask answer) answer) {
+		both(name, breaks, func(r *related) { r.member = wrong(r, r.isMember) })
 	}
 	type guess = func(r *related, user, other string) bool
 	// also answers yes where f does as well.
@@ -427,17 +461,20 @@ func wrongRelations() []implementation {
 	deaf := func(_ *related, ask answer) answer {
 		return func(q question) (bool, error) { return ask(question{context.WithoutCancel(q.ctx), q.user, q.other}) }
 	}
-	keeps := func(_ *related, ask answer) answer {
-		var yes sync.Map
-		return func(q question) (bool, error) {
-			if _, ok := yes.Load([2]string{q.user, q.other}); ok && q.ctx.Err() == nil {
-				return true, nil
+	// keeps answers again what it has answered before, if that is kept.
+	keeps := func(kept bool) func(*related, answer) answer {
+		return func(_ *related, ask answer) answer {
+			var known sync.Map
+			return func(q question) (bool, error) {
+				if _, ok := known.Load([2]string{q.user, q.other}); ok && q.ctx.Err() == nil {
+					return kept, nil
+				}
+				ok, err := ask(q)
+				if err == nil && ok == kept {
+					known.Store([2]string{q.user, q.other}, true)
+				}
+				return ok, err
 			}
-			ok, err := ask(q)
-			if ok {
-				yes.Store([2]string{q.user, q.other}, true)
-			}
-			return ok, err
 		}
 	}
 	scratch := func(_ *related, ask answer) answer {
@@ -476,52 +513,73 @@ func wrongRelations() []implementation {
 	const mixedUp, inCase = "a group is not the user with its number", "ids that differ in case alone are different"
 	const part = "an invalid id, or a part of one, is not related or misc.ErrInvalidID"
 	const atOnce, cancelled = "questions at the same time get their own answers", "a cancelled question is an error"
-	const failure, removed = "a failing backend is an error and not a no", "who was removed is no longer related"
-	return []implementation{
-		friends("friends in one direction", "friends are friends in both directions", func(_ *related, ask answer) answer {
+	const failure, changed = "a failing backend is an error and not a no", "a change shows at once"
+	friends("friends in one direction", "friends are friends in both directions", func(_ *related, ask answer) answer {
+		return func(q question) (bool, error) {
+			ok, err := ask(q)
+			return ok && q.user < q.other, err
+		}
+	})
+	friends("everyone is a friend of themselves", strangers, also(func(_ *related, user, other string) bool { return user == other }))
+	friends("members of groups are friends", strangers, also(func(r *related, user, other string) bool {
+		return user != other && anywhere(r, user, "") && anywhere(r, other, "")
+	}))
+	member("a group has one member", "a member is in the group", func(r *related, ask answer) answer {
+		return func(q question) (bool, error) {
+			ok, err := ask(q)
+			return ok && r.world.Groups[q.other][0] == q.user, err
+		}
+	})
+	member("a member of any group is in all", outsiders, also(anywhere))
+	friends("friends are looked up among members", mixedUp, also(is))
+	member("group and user may be swapped", mixedUp, also(func(r *related, user, group string) bool { return is(r, group, user) }))
+	friends("friends are compared without regard to case", inCase, anyFriends(strings.EqualFold))
+	member("members are compared without regard to case", inCase, anyMember(strings.EqualFold))
+	member("membership by substring", part, anyMember(strings.Contains))
+	member("membership by substring of numbers", part, anyMember(digits))
+	friends("friends by substring", part, anyFriends(strings.Contains))
+	friends("an unknown friend is an error", strangers, fails(errFault, func(_ *related, _, other string) bool { return number(other) == 107 }))
+	member("an unknown group is an error", outsiders, fails(errFault, func(_ *related, _, group string) bool { return number(group) == 408 }))
+	friends("an invalid id is another error", part, fails(errFault, invalid))
+	member("an IDError is about another id", part, fails(&misc.IDError{ID: misctest.ID(151)}, invalid))
+	friends("questions about friends overwrite each other", atOnce, scratch)
+	member("questions about members overwrite each other", atOnce, scratch)
+	friends("a question about friends ignores the context", cancelled, deaf)
+	member("a question about members ignores the context", cancelled, deaf)
+	friends("a failure is no friend", failure, fails(nil, down))
+	member("a failure is no member", failure, fails(nil, down))
+	member("a failure is an invalid id", failure, fails(misc.ErrInvalidID, down))
+	friends("who was a friend is one for ever", changed, keeps(true))
+	member("who was a member is one for ever", changed, keeps(true))
+	friends("who was a stranger is one for ever", changed, keeps(false))
+	friends("only the first hundred", "all friends and members are found", func(r *related, ask answer) answer {
+		return func(q question) (bool, error) {
+			ok, err := ask(q)
+			i := slices.IndexFunc(r.world.Friends, func(f [2]string) bool { return f == [2]string{q.user, q.other} || f == [2]string{q.other, q.user} })
+			return ok && i < 100, err
+		}
+	})
+	both("one cache for friends and members", mixedUp, func(r *related) {
+		var yes sync.Map
+		cached := func(ask answer) answer {
 			return func(q question) (bool, error) {
 				ok, err := ask(q)
-				return ok && q.user < q.other, err
+				if ok {
+					yes.Store([2]string{q.user, q.other}, true)
+				}
+				_, known := yes.Load([2]string{q.user, q.other})
+				return known && err == nil, err
 			}
-		}),
-		friends("everyone is a friend of themselves", strangers, also(func(_ *related, user, other string) bool { return user == other })),
-		friends("members of groups are friends", strangers, also(func(r *related, user, other string) bool {
-			return user != other && anywhere(r, user, "") && anywhere(r, other, "")
-		})),
-		member("a group has one member", "a member is in the group", func(r *related, ask answer) answer {
-			return func(q question) (bool, error) {
-				ok, err := ask(q)
-				return ok && r.world.Groups[q.other][0] == q.user, err
-			}
-		}),
-		member("a member of any group is in all", outsiders, also(anywhere)),
-		friends("friends are looked up among members", mixedUp, also(is)),
-		member("group and user may be swapped", mixedUp, also(func(r *related, user, group string) bool { return is(r, group, user) })),
-		friends("friends are compared without regard to case", inCase, anyFriends(strings.EqualFold)),
-		member("members are compared without regard to case", inCase, anyMember(strings.EqualFold)),
-		member("membership by substring", part, anyMember(strings.Contains)),
-		member("membership by substring of numbers", part, anyMember(digits)),
-		friends("friends by substring", part, anyFriends(strings.Contains)),
-		friends("an unknown friend is an error", strangers, fails(errFault, func(_ *related, _, other string) bool { return number(other) == 107 })),
-		member("an unknown group is an error", outsiders, fails(errFault, func(_ *related, _, group string) bool { return number(group) == 408 })),
-		friends("an invalid id is another error", part, fails(errFault, invalid)),
-		member("an IDError is about another id", part, fails(&misc.IDError{ID: misctest.ID(151)}, invalid)),
-		friends("questions about friends overwrite each other", atOnce, scratch),
-		member("questions about members overwrite each other", atOnce, scratch),
-		friends("a question about friends ignores the context", cancelled, deaf),
-		member("a question about members ignores the context", cancelled, deaf),
-		friends("a failure is no friend", failure, fails(nil, down)),
-		member("a failure is no member", failure, fails(nil, down)),
-		member("a failure is an invalid id", failure, fails(misc.ErrInvalidID, down)),
-		friends("who was a friend is one for ever", removed, keeps),
-		member("who was a member is one for ever", removed, keeps),
-	}
+		}
+		r.friends, r.member = cached(r.areFriends), cached(r.isMember)
+	})
+	return all
 }
 
 func wrongRelatedStores() []implementation {
 	type both = func(r *related, q query, user string) (bool, misc.NoticeStatus, error)
 	wrong := func(name, breaks string, f both) implementation {
-		return implementation{"related: " + name, relatedStores(func(r *related) {
+		return implementation{"related: " + name, relations("related", func(r *related) {
 			r.both = func(q query, user string) (bool, misc.NoticeStatus, error) { return f(r, q, user) }
 		}), breaks}
 	}
@@ -533,7 +591,6 @@ func wrongRelatedStores() []implementation {
 		})
 	}
 	isOn := func(r *related, q query) bool { status, _ := r.ScreenCapture(q.ctx, q.c); return status == on }
-	var yes sync.Map
 	const read = "the related read the setting, whoever asks"
 	return []implementation{
 		judges("knows the first user of the pair alone", read, func(_ *related, q query, user string, ok bool) bool {
@@ -552,26 +609,30 @@ func wrongRelatedStores() []implementation {
 			friends, _ := r.areFriends(question{q.ctx, user, q.c.GroupID()})
 			return ok || friends
 		}),
-		wrong("an invalid id is another error", "an invalid id is not related or misc.ErrInvalidID", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
-			if number(q.c.GroupID()) == 0 && q.c.Type() == misc.Group {
-				return false, off, errFault
+		wrong("a setting is that of the other user's number as a group", "each conversation has its own setting", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
+			ok, status, err := r.ask(q, user)
+			if a, b := q.c.Users(); ok && q.c.Type() == misc.Private {
+				status, err = r.ScreenCapture(q.ctx, misc.GroupConversation(strings.Trim(strings.Replace(a+"/"+b, user, "", 1), "/")))
 			}
-			return r.ask(q, user)
+			return ok, status, err
 		}),
-		wrong("ignores its context", "a cancelled question is an error", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) { return r.ask(q.deaf(), user) }),
-		judges("who was related is so for ever", "who was removed is no longer related", func(_ *related, q query, user string, ok bool) bool {
-			if ok {
-				yes.Store(user+q.c.String(), true)
+		{"related: each instance has a cache", relations("related", func(r *related) {
+			var cache sync.Map
+			r.both = func(q query, user string) (bool, misc.NoticeStatus, error) {
+				ok, status, err := r.ask(q, user)
+				if old, known := cache.LoadOrStore(q.c, status); known && ok {
+					status = old.(misc.NoticeStatus)
+				}
+				return ok, status, err
 			}
-			_, was := yes.Load(user + q.c.String())
-			return was
-		}),
-		wrong("a failure is a stranger", "a failing backend is an error and not a no", func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
-			if r.down {
-				return false, off, nil
+		}), "a saved setting is visible through another instance"},
+		{"related: a block list stops AreFriends alone", relations("related", func(r *related) {
+			r.both = (&related{r.people, r.areFriends, r.isMember, nil}).ask
+			r.friends = func(q question) (bool, error) {
+				ok, err := r.areFriends(q)
+				return ok && q.other != misctest.ID(10), err
 			}
-			return r.ask(q, user)
-		}),
+		}), "friends are friends in both directions"},
 	}
 }
 
@@ -582,6 +643,7 @@ type source struct {
 	latest  func(q misc.UpdateQuery) (*misc.Release, error)
 	mobile  func() (*misc.ClientVersions, error)
 	change  func()
+	down    bool
 	deaf    int // the method that ignores its context, 1 or 2
 }
 
@@ -617,6 +679,9 @@ func versions(change func(s *source)) func(*testing.T) {
 		misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource {
 			s = &source{release: newRelease("SealTalk"), clients: newClients("2.0.1")}
 			s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+				if s.down {
+					return nil, errDown
+				}
 				if q != query {
 					return nil, misc.ErrNoRelease
 				}
@@ -626,7 +691,7 @@ func versions(change func(s *source)) func(*testing.T) {
 			s.change = func() { s.release, s.clients = newRelease("new"), newClients("2.0.2") }
 			change(s)
 			return s
-		}, misctest.VersionOptions{Query: query, Change: func(*testing.T) { s.change() }})
+		}, misctest.VersionOptions{Query: query, Change: func(*testing.T) { s.change() }, Break: func(*testing.T) func() { s.down = true; return func() { s.down = false } }})
 	}
 }
 
@@ -656,6 +721,16 @@ func wrongVersions() []implementation {
 				last.Store(&q.Platform)
 				others()
 				return newRelease(*last.Load()), nil
+			}
+		}),
+		wrong("a failure is no release", "a failing backend is an error, or the last answer", func(s *source) {
+			latest := s.latest
+			s.latest = func(q misc.UpdateQuery) (*misc.Release, error) {
+				r, err := latest(q)
+				if errors.Is(err, errDown) {
+					err = misc.ErrNoRelease
+				}
+				return r, err
 			}
 		}),
 		wrong("a question about the release ignores the context", cancelled, func(s *source) { s.deaf = 1 }),
@@ -714,7 +789,7 @@ func wrongMessengers() []implementation {
 		*value = form.Get("name")
 	}
 	isKnown := func(m misc.Message) bool { return m.Type == misc.Private || m.Type == misc.Group }
-	const whole = "a message arrives whole"
+	const whole, lost = "a message arrives whole", "a message whose answer is lost is an error and not delivered twice"
 	const text, odd, longest = "text arrives as it was written", "an odd id or type arrives as it is", "the longest message arrives whole"
 	return []implementation{
 		changing("the sender's devices are left out", whole, func(m *misc.Message) { m.IncludeSender = false }),
@@ -760,7 +835,23 @@ func wrongMessengers() []implementation {
 				return nil
 			}
 		}),
-		wrong("a message is sent again after any error", "a message whose answer is lost is not delivered twice", func(c *cloud) sender {
+		wrong("a lost answer is success", lost, func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if err := c.Send(ctx, m); !errors.Is(err, misc.ErrUnreachable) {
+					return err
+				}
+				return nil
+			}
+		}),
+		wrong("a message that is too long is left out", "a message that does not arrive is an error", func(c *cloud) sender {
+			return func(ctx context.Context, m misc.Message) error {
+				if len(m.Content) > misc.MaxContent {
+					return nil
+				}
+				return c.Send(ctx, m)
+			}
+		}),
+		wrong("a message is sent again after any error", lost, func(c *cloud) sender {
 			return func(ctx context.Context, m misc.Message) error {
 				if err := c.Send(ctx, m); err == nil {
 					return nil

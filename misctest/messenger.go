@@ -18,8 +18,8 @@ type MessengerOptions struct {
 	// Refuse makes the cloud refuse every message and take none.
 	Refuse func(t *testing.T) (mend func())
 
-	// Lose makes the cloud take messages, but breaks the connection before the
-	// answer is out.
+	// Lose makes the cloud take every message, but breaks the connection before
+	// any answer is out, or answers that it has failed.
 	Lose func(t *testing.T) (mend func())
 }
 
@@ -65,11 +65,7 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 				if !strings.Contains(odd, "\n") {
 					m.wantArrive(t, misc.Message{Type: kind, From: ID(1), To: ID(2), ObjectName: "App:" + odd, Content: "hello"})
 				}
-				message, want := misc.Message{Type: kind, From: odd, To: "to " + odd, ObjectName: "App:Note", Content: "hello"}, m.delivered()
-				if err := m.Send(t.Context(), message); err == nil {
-					want = append(slices.Clip(want), message)
-				}
-				m.wantDelivered(t, want)
+				m.wantArriveOrError(t, misc.Message{Type: kind, From: odd, To: "to " + odd, ObjectName: "App:Note", Content: "hello"})
 			}
 		}
 	})
@@ -79,6 +75,15 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		longest.ObjectName = "App:" + strings.Repeat("x", misc.MaxObjectName-len("App:"))
 		longest.Content = strings.Repeat("é%+", misc.MaxContent/len("é%+"))
 		m.wantArrive(t, longest)
+	})
+
+	// The cloud may refuse these, or a messenger that knows its limits.
+	rule("a message that does not arrive is an error", func(t *testing.T, m messenger) {
+		for _, content := range []string{"", strings.Repeat("x", misc.MaxContent+1)} {
+			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
+				m.wantArriveOrError(t, misc.Message{Type: kind, From: ID(1), To: ID(2), ObjectName: "App:Note", Content: content})
+			}
+		}
 	})
 
 	rule("a message sent again arrives again", func(t *testing.T, m messenger) {
@@ -137,10 +142,10 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 	}
 
 	if !untested(t, o.Lose == nil, "MessengerOptions.Lose") {
-		rule("a message whose answer is lost is not delivered twice", func(t *testing.T, m messenger) {
+		rule("a message whose answer is lost is an error and not delivered twice", func(t *testing.T, m messenger) {
 			mend := o.Lose(t)
 			for _, note := range notes {
-				_ = m.Send(t.Context(), note) // an error, unless the messenger and the cloud know the message again
+				wantFailure(t, "Send without an answer", m.Send(t.Context(), note))
 			}
 			m.wantDelivered(t, notes)
 			mend()
@@ -171,6 +176,16 @@ func (m messenger) wantArrive(t *testing.T, messages ...misc.Message) {
 		want = append(slices.Clip(want), message)
 		m.wantDelivered(t, want)
 	}
+}
+
+// wantArriveOrError wants a message delivered and no error, or neither.
+func (m messenger) wantArriveOrError(t *testing.T, message misc.Message) {
+	t.Helper()
+	want := slices.Clip(m.delivered())
+	if m.Send(t.Context(), message) == nil {
+		want = append(want, message)
+	}
+	m.wantDelivered(t, want)
 }
 
 // wantDelivered compares what was delivered since the beginning, in any order.

@@ -18,6 +18,7 @@ package misctest
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -81,27 +82,32 @@ func untested(t *testing.T, missing bool, what string) bool {
 	return missing
 }
 
-// invalidIDs decode to nothing under Key; the last one stands for 1, but is not
-// the id that encodes it.
-var invalidIDs = []string{"!", "DS9ahdanm", "kFpN4KiZnn"}
+// invalidIDs cannot be decoded under Key, and name nobody; the third stands for
+// 1, but is not the id that encodes it. A search in a list, for a pattern or
+// with padded strings takes some for ID(n).
+func invalidIDs(n uint32) []string {
+	id, last := ID(n), len(ID(n))-1
+	return []string{"!", "DS9ahdanm", "kFpN4KiZnn", "", "%", "*", "' OR '1'='1", id[:last], id[1:], id[2:6], id[:last] + "_", id[:last] + "%", id + " ", id + ","}
+}
 
-// wantInvalidID takes an opaque id that names nobody, and one that cannot be
-// decoded. Any other error would tell the client that the server is at fault.
-func wantInvalidID(t *testing.T, call, id string, related bool, err error) {
+// wantInvalidID takes no for ids of which one is opaque and names nobody, or
+// cannot be decoded. Any other error would tell the client that the server is at
+// fault.
+func wantInvalidID(t *testing.T, call string, related bool, err error, ids ...string) {
 	t.Helper()
 	if related || err != nil && !errors.Is(err, misc.ErrInvalidID) {
-		t.Errorf("%s(%q) = %v, %v; want false or misc.ErrInvalidID", call, id, related, err)
+		t.Errorf("%s(%q) = %v, %v; want false or misc.ErrInvalidID", call, ids, related, err)
 	}
-	if e := (*misc.IDError)(nil); errors.As(err, &e) && e.ID != id {
-		t.Errorf("%s(%q): the misc.IDError is about %q", call, id, e.ID)
+	if e := (*misc.IDError)(nil); errors.As(err, &e) && !slices.Contains(ids, e.ID) {
+		t.Errorf("%s(%q): the misc.IDError is about %q", call, ids, e.ID)
 	}
 }
 
 // wantFailure wants an error, for a failing backend or a cancelled context, that
-// is not the client's mistake.
+// is neither the client's mistake nor an answer.
 func wantFailure(t *testing.T, call string, err error) {
 	t.Helper()
-	if err == nil || errors.Is(err, misc.ErrInvalidID) {
-		t.Errorf("%s: %v; want an error other than misc.ErrInvalidID", call, err)
+	if err == nil || errors.Is(err, misc.ErrInvalidID) || errors.Is(err, misc.ErrNoRelease) {
+		t.Errorf("%s: %v; want an error other than misc.ErrInvalidID and misc.ErrNoRelease", call, err)
 	}
 }

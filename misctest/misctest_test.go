@@ -22,6 +22,7 @@ func TestIDEncodesUnderKey(t *testing.T) {
 func TestIDsOfTheSuitesHaveTheOrderAndTheCaseThatTheRulesNeed(t *testing.T) {
 	check(t, misctest.ID(10) < misctest.ID(2))
 	check(t, misctest.ID(4) < misctest.ID(5))
+	check(t, misctest.ID(100) < misctest.ID(42))
 	for _, n := range []uint32{109, 173, 288, 309} {
 		a, b := misctest.ID(n), misctest.ID(n+3782)
 		check(t, a != b)

@@ -1,31 +1,45 @@
 package misctest
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/sealtalk-go/misc"
 )
 
+// RelatedOptions let [TestRelatedStore] test more. The functions are those of
+// [StoreOptions] and [RelationsOptions].
+type RelatedOptions struct {
+	Second func(t *testing.T) misc.RelatedStore
+	Change func(t *testing.T, before, after World)
+	Break  func(t *testing.T) (mend func())
+}
+
 // TestRelatedStore tests what a misc.RelatedStore adds to a store and to
-// relations, which have suites of their own. The demands are those of
-// [TestRelations] and [TestScreenCaptureStore].
-func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore, options ...RelationsOptions) {
+// relations, which have suites of their own: RelatedScreenCapture keeps the
+// rules of AreFriends and IsGroupMember and answers as they do. The demands are
+// those of [TestRelations] and [TestScreenCaptureStore].
+func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore, options ...RelatedOptions) {
 	o := optional(options)
+	testRelations(t, func(t *testing.T, w World) misc.Relations { return asRelations{newStore(t, w)} }, RelationsOptions{o.Change, o.Break})
+
 	rule := func(name string, w world, check func(t *testing.T, s relatedStore)) {
 		t.Run(name, func(t *testing.T) { check(t, relatedStore{newStore(t, w.public())}) })
 	}
 
-	// By number 2 is below 10, and as strings ID(10) is below ID(2).
+	// By number 42 is below 100, and as strings ID(100) is below ID(42).
 	rule("the related read the setting, whoever asks", world{
-		friends: [][2]uint32{{2, 10}},
-		groups:  map[uint32][]uint32{1101: {2, 10}},
+		friends: [][2]uint32{{42, 100}},
+		groups:  map[uint32][]uint32{1101: {42, 100}},
 	}, func(t *testing.T, s relatedStore) {
-		for _, c := range []misc.Conversation{pair(2, 10), group(1101)} {
+		for _, c := range []misc.Conversation{pair(42, 100), group(1101)} {
 			for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn, misc.NoticeOff} {
-				s.want(t, 2, c, true, misc.NoticeOff) // never set, at first
+				s.want(t, 42, c, true, misc.NoticeOff) // never set, at first
 				setCapture(t, s, c, status)
-				s.want(t, 2, c, true, status)
-				s.want(t, 10, c, true, status)
+				s.want(t, 42, c, true, status)
+				s.want(t, 100, c, true, status)
 				setCapture(t, s, c, misc.NoticeOff)
 			}
 		}
@@ -54,44 +68,59 @@ func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.Re
 		}
 	})
 
-	rule("an invalid id is not related or misc.ErrInvalidID", world{}, func(t *testing.T, s relatedStore) {
-		for _, id := range invalidIDs {
-			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(1401), id), misc.GroupConversation(id)} {
-				related, _, err := s.RelatedScreenCapture(t.Context(), ID(1401), c)
-				wantInvalidID(t, "RelatedScreenCapture", id, related, err)
-			}
-		}
+	w := world{friends: [][2]uint32{{1501, 1502}}, groups: map[uint32][]uint32{}}
+	conversations := []misc.Conversation{pair(1501, 1502)}
+	for _, n := range []uint32{1501, 1502, 150, 109, 109 + caseTwin} {
+		w.groups[n] = []uint32{1501}
+		conversations = append(conversations, group(n))
+	}
+	rule("each conversation has its own setting", w, func(t *testing.T, s relatedStore) {
+		checkApart(t, asStore{s, 1501}, conversations...)
 	})
 
-	w := world{friends: [][2]uint32{{1501, 1502}}, groups: map[uint32][]uint32{1503: {1501}}}
-	conversations := []misc.Conversation{pair(1501, 1502), group(1503), pair(1501, 1504), group(1504)}
-	rule("a cancelled question is an error", w, func(t *testing.T, s relatedStore) {
-		for _, c := range conversations {
-			_, _, err := s.RelatedScreenCapture(cancelled(t), ID(1501), c)
-			wantFailure(t, "RelatedScreenCapture, cancelled", err)
-		}
-	})
-
-	if !untested(t, o.Remove == nil, "RelationsOptions.Remove") {
+	if !untested(t, o.Second == nil, "Second") {
 		w := world{friends: [][2]uint32{{1701, 1702}}, groups: map[uint32][]uint32{1703: {1701}}}
-		rule("who was removed is no longer related", w, func(t *testing.T, s relatedStore) {
-			s.want(t, 1701, pair(1701, 1702), true, misc.NoticeOff)
-			s.want(t, 1701, group(1703), true, misc.NoticeOff)
-			o.Remove(t, w.public())
-			s.want(t, 1701, pair(1701, 1702), false, misc.NoticeOff)
-			s.want(t, 1701, group(1703), false, misc.NoticeOff)
+		rule("a saved setting is visible through another instance", w, func(t *testing.T, s relatedStore) {
+			checkInstances(t, asStore{s, 1701}, asStore{o.Second(t), 1701}, pair(1701, 1702), group(1703))
 		})
 	}
+}
 
-	if !untested(t, o.Break == nil, "RelationsOptions.Break") {
-		rule("a failing backend is an error and not a no", world{}, func(t *testing.T, s relatedStore) {
-			defer o.Break(t)()
-			for _, c := range conversations {
-				_, _, err := s.RelatedScreenCapture(t.Context(), ID(1501), c)
-				wantFailure(t, "RelatedScreenCapture", err)
-			}
-		})
+// asRelations asks RelatedScreenCapture, and compares the answer with that of
+// AreFriends or IsGroupMember if there is one.
+type asRelations struct{ misc.RelatedStore }
+
+func (r asRelations) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
+	return r.ask(ctx, userID, otherID, misc.PrivateConversation(userID, otherID), r.RelatedStore.AreFriends)
+}
+
+func (r asRelations) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
+	return r.ask(ctx, userID, groupID, misc.GroupConversation(groupID), r.RelatedStore.IsGroupMember)
+}
+
+func (r asRelations) ask(ctx context.Context, userID, id string, c misc.Conversation, relation func(context.Context, string, string) (bool, error)) (bool, error) {
+	related, _, err := r.RelatedScreenCapture(ctx, userID, c)
+	if err != nil {
+		return related, err
 	}
+	if same, err := relation(ctx, userID, id); err == nil && same != related {
+		return related, fmt.Errorf("RelatedScreenCapture(%q, %v) says %v, and AreFriends or IsGroupMember %v", userID, c, related, same)
+	}
+	return related, nil
+}
+
+// asStore reads through RelatedScreenCapture, asked by a user who may.
+type asStore struct {
+	misc.RelatedStore
+	user uint32
+}
+
+func (s asStore) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
+	related, status, err := s.RelatedScreenCapture(ctx, ID(s.user), c)
+	if err == nil && !related {
+		err = errors.New("RelatedScreenCapture says not related")
+	}
+	return status, err
 }
 
 type relatedStore struct{ misc.RelatedStore }

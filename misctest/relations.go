@@ -18,8 +18,9 @@ type World struct {
 // RelationsOptions let [TestRelations] test more. Both functions are about the
 // relations that were made last.
 type RelationsOptions struct {
-	// Remove ends the friendships and memberships in w, which exist.
-	Remove func(t *testing.T, w World)
+	// Change replaces the friendships and memberships in before, which exist,
+	// by those in after.
+	Change func(t *testing.T, before, after World)
 
 	// Break makes the backend fail, until mend is called.
 	Break func(t *testing.T) (mend func())
@@ -30,7 +31,10 @@ type RelationsOptions struct {
 // group, so that the data of all calls may be one database; it should hold
 // nothing else about ID(1) to ID(5000).
 func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, options ...RelationsOptions) {
-	o := optional(options)
+	testRelations(t, newRelations, optional(options))
+}
+
+func testRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, o RelationsOptions) {
 	rule := func(name string, w world, check func(t *testing.T, r relations)) {
 		t.Run(name, func(t *testing.T) { check(t, relations{newRelations(t, w.public())}) })
 	}
@@ -46,6 +50,18 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 	rule("a member is in the group", world{groups: map[uint32][]uint32{301: {302, 303}, 304: {302}}}, func(t *testing.T, r relations) {
 		for _, p := range [][2]uint32{{302, 301}, {303, 301}, {302, 304}} {
 			r.wantMember(t, p[0], p[1], true)
+		}
+	})
+
+	many := world{groups: map[uint32][]uint32{3001: {}}}
+	for n := uint32(3002); n <= 3122; n++ {
+		many.friends = append(many.friends, [2]uint32{3001, n})
+		many.groups[3001] = append(many.groups[3001], n)
+	}
+	rule("all friends and members are found", many, func(t *testing.T, r relations) {
+		for _, f := range many.friends {
+			r.wantFriends(t, f[0], f[1], true)
+			r.wantMember(t, f[1], f[0], true)
 		}
 	})
 
@@ -72,6 +88,9 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 		friends: [][2]uint32{{7, 11}},
 		groups:  map[uint32][]uint32{7: {12}, 11: {13}, 12: {14}},
 	}, func(t *testing.T, r relations) {
+		r.wantFriends(t, 7, 11, true) // the related ones first, for a cache
+		r.wantMember(t, 14, 12, true)
+		r.wantFriends(t, 14, 12, false)
 		r.wantFriends(t, 7, 12, false)
 		r.wantFriends(t, 12, 7, false)
 		r.wantMember(t, 7, 7, false)
@@ -97,14 +116,16 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 			r.wantFriends(t, part, 4034, false)
 			r.wantMember(t, part, 4056, false)
 		}
-		parts := []string{"", ID(4034)[1:], ID(4034)[:8], ID(4034)[2:6], ID(4034) + ID(4012), ID(4012) + "," + ID(4034), "%", "_________", "*"}
-		for _, id := range slices.Concat(invalidIDs, parts) {
+		lists := []string{ID(4034) + ID(4012), ID(4012) + "," + ID(4034)}
+		for _, id := range slices.Concat(invalidIDs(4034), invalidIDs(4056), lists) {
 			got, err := r.AreFriends(t.Context(), ID(4012), id)
-			wantInvalidID(t, "AreFriends", id, got, err)
+			wantInvalidID(t, "AreFriends", got, err, id)
+			got, err = r.AreFriends(t.Context(), id, ID(4012))
+			wantInvalidID(t, "AreFriends", got, err, id)
 			got, err = r.IsGroupMember(t.Context(), id, ID(4056))
-			wantInvalidID(t, "IsGroupMember", id, got, err)
+			wantInvalidID(t, "IsGroupMember", got, err, id)
 			got, err = r.IsGroupMember(t.Context(), ID(4012), id)
-			wantInvalidID(t, "IsGroupMember", id, got, err)
+			wantInvalidID(t, "IsGroupMember", got, err, id)
 		}
 	})
 
@@ -122,26 +143,37 @@ func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.R
 
 	w := world{friends: [][2]uint32{{701, 702}}, groups: map[uint32][]uint32{702: {701}}}
 	rule("a cancelled question is an error", w, func(t *testing.T, r relations) {
-		r.wantFailures(t, cancelled(t), 701, 702)
-		r.wantFailures(t, cancelled(t), 701, 703)
+		for range 2 { // a cache must look at the context, too
+			r.wantFailures(t, cancelled(t), 701, 702)
+			r.wantFailures(t, cancelled(t), 701, 703)
+			r.wantFriends(t, 701, 702, true)
+			r.wantMember(t, 701, 702, true)
+		}
 	})
 
-	if !untested(t, o.Remove == nil, "RelationsOptions.Remove") {
-		w := world{friends: [][2]uint32{{901, 902}}, groups: map[uint32][]uint32{903: {901, 902}}}
-		rule("who was removed is no longer related", w, func(t *testing.T, r relations) {
-			for _, related := range []bool{true, true, false} { // twice, so that a cache has them
-				if !related {
-					o.Remove(t, world{friends: w.friends, groups: map[uint32][]uint32{903: {901}}}.public())
+	if !untested(t, o.Change == nil, "Change") {
+		before := world{friends: [][2]uint32{{901, 902}, {901, 904}}, groups: map[uint32][]uint32{903: {901, 902}}}
+		after := world{friends: [][2]uint32{{901, 902}, {902, 904}}, groups: map[uint32][]uint32{903: {902, 904}}}
+		rule("a change shows at once", before, func(t *testing.T, r relations) {
+			for n := range 6 {
+				changed := n == 2 || n == 3 // and each asked twice, so that a cache has it
+				switch n {
+				case 2:
+					o.Change(t, before.public(), after.public())
+				case 4:
+					o.Change(t, after.public(), before.public())
 				}
-				r.wantFriends(t, 901, 902, related)
-				r.wantFriends(t, 902, 901, related)
-				r.wantMember(t, 901, 903, related)
+				r.wantFriends(t, 901, 902, true)
+				r.wantFriends(t, 904, 901, !changed)
+				r.wantFriends(t, 904, 902, changed)
+				r.wantMember(t, 901, 903, !changed)
 				r.wantMember(t, 902, 903, true)
+				r.wantMember(t, 904, 903, changed)
 			}
 		})
 	}
 
-	if !untested(t, o.Break == nil, "RelationsOptions.Break") {
+	if !untested(t, o.Break == nil, "Break") {
 		w := world{friends: [][2]uint32{{951, 952}}, groups: map[uint32][]uint32{952: {951}}}
 		rule("a failing backend is an error and not a no", w, func(t *testing.T, r relations) {
 			mend := o.Break(t)

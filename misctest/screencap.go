@@ -71,7 +71,7 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 	})
 
 	rule("many sets at the same time are all kept", func(t *testing.T, s misc.ScreenCaptureStore) {
-		const each = 20
+		const each = 70
 		together(func(i uint32) {
 			for n := i * each; n < (i+1)*each; n++ {
 				setCapture(t, s, pair(401, 2001+n), misc.NoticeOn)
@@ -124,7 +124,7 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 		c := pair(751, 752)
 		for _, before := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
 			setCapture(t, s, c, before)
-			for _, status := range []misc.NoticeStatus{-1, 2} {
+			for _, status := range []misc.NoticeStatus{-1, 2, 256, 257} {
 				if err := s.SetScreenCapture(t.Context(), c, status); !errors.Is(err, misc.ErrInvalidNoticeStatus) {
 					t.Errorf("SetScreenCapture(%v, %d): %v; want misc.ErrInvalidNoticeStatus", c, status, err)
 				}
@@ -134,13 +134,25 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 	})
 
 	rule("an invalid id is never set or misc.ErrInvalidID", func(t *testing.T, s misc.ScreenCaptureStore) {
-		for _, id := range invalidIDs {
-			for _, c := range []misc.Conversation{misc.PrivateConversation(ID(771), id), misc.GroupConversation(id)} {
-				_, err := s.ScreenCapture(t.Context(), c)
-				wantInvalidID(t, "ScreenCapture", id, false, err)
-				wantInvalidID(t, "SetScreenCapture", id, false, s.SetScreenCapture(t.Context(), c, misc.NoticeOff))
+		ask := func(c misc.Conversation, ids ...string) {
+			got, err := s.ScreenCapture(t.Context(), c)
+			wantInvalidID(t, "ScreenCapture", got != misc.NoticeOff, err, ids...)
+			wantInvalidID(t, "SetScreenCapture", false, s.SetScreenCapture(t.Context(), c, misc.NoticeOff), ids...)
+		}
+		setCapture(t, s, pair(771, 772), misc.NoticeOn)
+		setCapture(t, s, group(772), misc.NoticeOn)
+		for _, n := range []uint32{771, 772} {
+			for _, id := range invalidIDs(n) {
+				ask(misc.PrivateConversation(ID(771+772-n), id), id)
+				ask(misc.GroupConversation(id), id)
 			}
 		}
+		for lower, higher := pair(771, 772).Users(); len(lower) > 1; { // a key may join the ids without a separator
+			lower, higher = lower[:len(lower)-1], lower[len(lower)-1:]+higher
+			ask(misc.PrivateConversation(lower, higher), lower, higher)
+		}
+		wantCapture(t, s, pair(771, 772), misc.NoticeOn)
+		wantCapture(t, s, group(772), misc.NoticeOn)
 	})
 
 	rule("a cancelled call is an error and changes nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
@@ -157,31 +169,27 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 
 	if !untested(t, o.Second == nil, "StoreOptions.Second") {
 		rule("a saved setting is visible through another instance", func(t *testing.T, s misc.ScreenCaptureStore) {
-			second := o.Second(t)
-			for i := range uint32(8) {
-				for _, c := range []misc.Conversation{pair(951, 960+i), group(960 + i)} {
-					for _, status := range []misc.NoticeStatus{misc.NoticeOff, misc.NoticeOn} {
-						setCapture(t, s, c, status)
-						wantCapture(t, second, c, status)
-						setCapture(t, second, c, misc.NoticeOn-status)
-						wantCapture(t, s, c, misc.NoticeOn-status)
-					}
-				}
-			}
+			checkInstances(t, s, o.Second(t), pair(951, 952), group(953))
 		})
 	}
 
 	if !untested(t, o.Break == nil, "StoreOptions.Break") {
 		rule("a failing backend is an error and loses nothing", func(t *testing.T, s misc.ScreenCaptureStore) {
+			second := s
+			if o.Second != nil {
+				second = o.Second(t)
+			}
 			setCapture(t, s, group(991), misc.NoticeOn)
+			setCapture(t, s, group(993), misc.NoticeOn)
 			mend := o.Break(t)
 			_, err := s.ScreenCapture(t.Context(), group(992))
 			wantFailure(t, "ScreenCapture", err)
-			wantFailure(t, "SetScreenCapture", s.SetScreenCapture(t.Context(), group(993), misc.NoticeOn))
+			wantFailure(t, "SetScreenCapture", s.SetScreenCapture(t.Context(), group(993), misc.NoticeOff))
 			mend()
 			wantCapture(t, s, group(991), misc.NoticeOn)
-			setCapture(t, s, group(993), misc.NoticeOn)
-			wantCapture(t, s, group(993), misc.NoticeOn)
+			wantSame(t, s, second, group(993)) // with either setting
+			setCapture(t, s, group(993), misc.NoticeOff)
+			wantCapture(t, second, group(993), misc.NoticeOff)
 		})
 	}
 }
@@ -208,6 +216,35 @@ func checkApart(t *testing.T, s misc.ScreenCaptureStore, conversations ...misc.C
 			}
 		}
 	}
+}
+
+// checkInstances sets through one of two instances and reads through both,
+// often enough to come before a write that is still under way.
+func checkInstances(t *testing.T, a, b misc.ScreenCaptureStore, conversations ...misc.Conversation) {
+	t.Helper()
+	for _, c := range conversations {
+		for n := range 48 {
+			status := misc.NoticeStatus(n % 2)
+			wantCapture(t, a, c, status)
+			wantCapture(t, b, c, status)
+			setCapture(t, a, c, misc.NoticeOn-status)
+			wantCapture(t, b, c, misc.NoticeOn-status)
+			if n%3 == 0 {
+				a, b = b, a
+			}
+		}
+		together(func(i uint32) { setCapture(t, []misc.ScreenCaptureStore{a, b}[i%2], c, misc.NoticeStatus(i/2%2)) })
+		wantSame(t, a, b, c)
+	}
+}
+
+func wantSame(t *testing.T, a, b misc.ScreenCaptureStore, c misc.Conversation) {
+	t.Helper()
+	got, err := a.ScreenCapture(t.Context(), c)
+	if err != nil {
+		t.Errorf("ScreenCapture(%v): %v", c, err)
+	}
+	wantCapture(t, b, c, got)
 }
 
 func setCapture(t *testing.T, s misc.ScreenCaptureStore, c misc.Conversation, status misc.NoticeStatus) {

@@ -30,7 +30,7 @@ func rightImplementations() []implementation {
 		{name: "captures: one store for all rules", suite: func(t *testing.T) {
 			misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return shared })
 		}},
-		{name: "relations", suite: relations(func(*related) {})},
+		{name: "relations", suite: relations("relations", func(*related) {})},
 		{name: "relations: one database for all rules", suite: func(t *testing.T) {
 			misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
 				all.Friends = append(all.Friends, w.Friends...)
@@ -41,15 +41,27 @@ func rightImplementations() []implementation {
 				return misctest.NewRelations(all)
 			})
 		}},
-		{name: "relations: an id that cannot be decoded is an IDError", suite: relations(func(r *related) {
+		{name: "relations: an id that cannot be decoded is an IDError", suite: relations("relations", func(r *related) {
 			r.friends = func(q question) (bool, error) {
-				if number(q.other) == 0 {
-					return false, &misc.IDError{ID: q.other}
+				for _, id := range []string{q.user, q.other} {
+					if number(id) == 0 {
+						return false, &misc.IDError{ID: id}
+					}
 				}
 				return r.areFriends(q)
 			}
 		})},
-		{name: "related", suite: relatedStores(func(*related) {})},
+		{name: "related", suite: relations("related", func(*related) {})},
+		{name: "related: one database for all rules", suite: func(t *testing.T) {
+			seen := map[[2]string]*people{} // the friends, and the rule that has them
+			relations("related", func(r *related) {
+				for _, f := range r.world.Friends {
+					other := seen[f]
+					check(t, other == nil || other == r.people, "another rule has these friends", number(f[0]), number(f[1]))
+					seen[f], seen[[2]string{f[1], f[0]}] = r.people, r.people
+				}
+			})(t)
+		}},
 		{name: "versions: by the whole query", suite: versions(func(*source) {})},
 		{name: "versions: no desktop release", suite: func(t *testing.T) {
 			none := must(misc.NewStaticVersions(nil, newClients("2.0.1")))

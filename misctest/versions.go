@@ -17,6 +17,10 @@ type VersionOptions struct {
 	// Change gives the source that was made last another release for Query, or
 	// other client versions.
 	Change func(t *testing.T)
+
+	// Break makes the backend of the source that was made last fail, until mend
+	// is called.
+	Break func(t *testing.T) (mend func())
 }
 
 // TestVersionSource tests a source. Its data must not change meanwhile, but for
@@ -78,26 +82,52 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 	})
 
 	rule("questions at the same time get their own answers", func(t *testing.T, s source) {
-		want := make([]string, len(queries))
-		for i, q := range queries {
-			want[i] = encode(t, s.answers(t, q))
-		}
+		var got [workers][]string // by all of them before anything can be in a cache
 		together(func(i uint32) {
+			got[i] = make([]string, len(queries))
 			for k := range queries {
 				k = (k + int(i)) % len(queries)
-				if got := encode(t, s.answers(t, queries[k])); got != want[k] {
-					t.Errorf("the answers to %+v are %s when many ask, and %s when one does", queries[k], got, want[k])
-				}
+				got[i][k] = encode(t, s.answers(t, queries[k]))
 			}
 		})
+		for k, q := range queries {
+			want := encode(t, s.answers(t, q))
+			for i := range got {
+				if got[i][k] != want {
+					t.Errorf("the answers to %+v are %s when many ask, and %s when one does", q, got[i][k], want)
+				}
+			}
+		}
 	})
 
 	rule("a cancelled question is an error", func(t *testing.T, s source) {
-		_, err := s.LatestRelease(cancelled(t), queries[0])
-		wantFailure(t, "LatestRelease, cancelled", err)
-		_, err = s.ClientVersions(cancelled(t))
-		wantFailure(t, "ClientVersions, cancelled", err)
+		for range 2 { // a cache must look at the context, too
+			_, err := s.LatestRelease(cancelled(t), queries[0])
+			wantFailure(t, "LatestRelease, cancelled", err)
+			_, err = s.ClientVersions(cancelled(t))
+			wantFailure(t, "ClientVersions, cancelled", err)
+			if _, err = s.LatestRelease(t.Context(), queries[0]); err != nil && !errors.Is(err, misc.ErrNoRelease) {
+				t.Errorf("LatestRelease after a cancelled one: %v", err)
+			}
+			if _, err = s.ClientVersions(t.Context()); err != nil {
+				t.Errorf("ClientVersions after a cancelled one: %v", err)
+			}
+		}
 	})
+
+	if !untested(t, o.Break == nil || o.Query == misc.UpdateQuery{}, "VersionOptions.Break, with Query") {
+		rule("a failing backend is an error, or the last answer", func(t *testing.T, s source) {
+			mend := o.Break(t)
+			if r, err := s.LatestRelease(t.Context(), o.Query); err != nil || r == nil {
+				wantFailure(t, "LatestRelease", err)
+			}
+			if v, err := s.ClientVersions(t.Context()); err != nil || v == nil {
+				wantFailure(t, "ClientVersions", err)
+			}
+			mend()
+			s.answers(t, o.Query)
+		})
+	}
 }
 
 // A source answers both questions at once.
