@@ -179,15 +179,20 @@ var files = []struct{ name, release, clients, err string }{
 
 func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
 	var f *fixture
+	swap := func(release, clients string) {
+		f.swap(squirrel, release)
+		f.swap(clientVersion, clients)
+		f.clock.add(time.Second)
+	}
 	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
 		f = open(t)
 		return f
 	}, misctest.VersionOptions{
-		Query: misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
-		Change: func(*testing.T) {
-			f.swap(squirrel, newerRelease)
-			f.swap(clientVersion, newerClients)
-			f.clock.add(time.Second)
+		Query:  misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
+		Change: func(*testing.T) { swap(newerRelease, newerClients) },
+		Break: func(*testing.T) func() {
+			swap("{", "{")
+			return func() { swap(goodRelease, goodClients) }
 		},
 	})
 }

@@ -31,7 +31,7 @@ func TestStoreIsRelations(t *testing.T) {
 			d.put(t, w)
 			return s
 		}, misctest.RelationsOptions{
-			Remove: d.remove,
+			Change: d.change,
 			Break:  d.hideTables,
 		})
 	})
@@ -48,27 +48,33 @@ func (d *database) hideTables(t *testing.T) (mend func()) {
 	return func() { rename("hidden_", "") }
 }
 
-// remove is the opposite of put.
-func (d *database) remove(t *testing.T, w misctest.World) {
+// change takes away what put has added of before, and puts after in its place.
+func (d *database) change(t *testing.T, before, after misctest.World) {
 	c := codec(t)
-	for _, f := range w.Friends {
+	for _, f := range before.Friends {
 		a, b := number(t, c, f[0]), number(t, c, f[1])
 		d.exec(t, `DELETE FROM "friendships" WHERE "userId" = ? AND "friendId" = ? OR "userId" = ? AND "friendId" = ?`, a, b, b, a)
 	}
-	for g, members := range w.Groups {
+	for g, members := range before.Groups {
 		for _, m := range members {
 			d.exec(t, `DELETE FROM "group_members" WHERE "groupId" = ? AND "memberId" = ?`, number(t, c, g), number(t, c, m))
 		}
 	}
+	d.put(t, after)
 }
 
 func TestStoreIsARelatedStore(t *testing.T) {
 	eachKind(t, kinds(), func(t *testing.T, d *database) {
 		s := d.store(t, nil)
+		second := d.store(t, d.pool(t))
 		misctest.TestRelatedStore(t, func(t *testing.T, w misctest.World) misc.RelatedStore {
 			d.put(t, w)
 			return s
-		}, misctest.RelationsOptions{Remove: d.remove, Break: d.hideTables})
+		}, misctest.RelatedOptions{
+			Second: func(*testing.T) misc.RelatedStore { return second },
+			Change: d.change,
+			Break:  d.hideTables,
+		})
 	})
 }
 
