@@ -3,7 +3,6 @@
 package integration_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/internal/testkit"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/sqlstore"
@@ -110,7 +110,7 @@ func startProgram(b testing.TB, command []string, env func(port string) []string
 	free, err := freePort()
 	require.NoError(b, err)
 	p := program{net.JoinHostPort("127.0.0.1", strconv.Itoa(free))}
-	var log bytes.Buffer
+	var log testkit.Log
 	cmd := exec.CommandContext(b.Context(), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), env(strconv.Itoa(free))...)
 	cmd.Stderr = &log

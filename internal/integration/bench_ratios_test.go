@@ -113,21 +113,21 @@ func together(n int, f func(i int)) float64 {
 	return float64(calls.Load()) / time.Since(start).Seconds()
 }
 
-// inProcess returns what measures the nanoseconds of a request to h, which change
-// makes the next one: of n in a pass, and the median of many passes, since what
-// else goes on in a machine makes some last far longer.
-func inProcess(h http.Handler, r *http.Request, n int, change func(i int)) func() float64 {
+// inProcess returns what measures the nanoseconds of a request to h, after next
+// has made it: in passes of a thousand, and the median of many, since what else
+// goes on in a machine makes some last far longer.
+func inProcess(h http.Handler, r *http.Request, next func()) func() float64 {
 	w := discard{}
 	return func() float64 {
 		var all []float64
 		for start := time.Now(); time.Since(start) < perRound/3; {
 			began := time.Now()
-			for i := range n {
-				change(i)
+			for range 1000 {
+				next()
 				clear(w)
 				h.ServeHTTP(w, r)
 			}
-			all = append(all, float64(time.Since(began).Nanoseconds())/float64(n))
+			all = append(all, float64(time.Since(began).Nanoseconds())/1000)
 		}
 		return median(all)
 	}
@@ -175,7 +175,7 @@ func load(b *testing.B, address string, request func(client int) string, want st
 // versions compares the GET endpoints with a handler that does nothing but
 // write the same body.
 func (t *table) versions(b *testing.B) {
-	ours := openTo(misc.NewMemoryStore())
+	ours := over(misc.Config{Relations: misctest.NewRelations(misctest.World{}), Captures: misc.NewMemoryStore(), Messenger: noCloud{}})
 	for _, tt := range []struct{ name, query, body, wanted string }{
 		{"latest_update", "?version=1.0.0&platform=darwin", releaseJSON, "≤ 2 µs, ≤ 12 allocations more"},
 		{"client_version", "", clientsJSON, "≤ 0.5 µs, ≤ 4 allocations more"},
@@ -186,14 +186,9 @@ func (t *table) versions(b *testing.B) {
 		request := func(int) string { return "GET " + path + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n" }
 		t.rates(tt.name+", TCP", "≥ 0.90", load(b, serving(b, bare), request, tt.body), load(b, serving(b, ours), request, tt.body))
 
-		r, w := httptest.NewRequest("GET", path, nil), discard{}
-		side := func(h http.Handler) func() float64 { return inProcess(h, r, 1000, func(int) {}) }
-		allocs := func(h http.Handler) float64 {
-			return testing.AllocsPerRun(1000, func() {
-				clear(w)
-				h.ServeHTTP(w, r)
-			})
-		}
+		r := httptest.NewRequest("GET", path, nil)
+		side := func(h http.Handler) func() float64 { return inProcess(h, r, func() {}) }
+		allocs := func(h http.Handler) float64 { return testing.AllocsPerRun(1000, func() { h.ServeHTTP(discard{}, r) }) }
 		of, _ := measure(side(bare), side(ours))
 		cost := func(ns, allocs float64) string { return fmt.Sprintf("%.0f ns, %.0f allocations", ns, allocs) }
 		t.row(tt.name+", in process", cost(of[0], allocs(bare)), cost(of[1], allocs(ours)),
@@ -313,10 +308,10 @@ func (t *table) sendMessage(b *testing.B) {
 			panic(err)
 		}
 	}
-	for name, backup := range map[string]string{"": "", ", with a backup host": cloud.URL} {
+	for _, backup := range []string{"", cloud.URL} {
 		c := must(rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: rongcloud.Region(cloud.URL), Backup: backup, HTTPClient: client()}))
 		ours := func(int) { must(0, c.Send(context.Background(), m)) }
-		t.rates("send_message, rongcloud"+name, "≥ 0.90",
+		t.rates("send_message, rongcloud"+map[string]string{cloud.URL: ", with a backup host"}[backup], "≥ 0.90",
 			func() float64 { return together(clients, byHand) }, func() float64 { return together(clients, ours) })
 	}
 }
@@ -346,7 +341,7 @@ func (t *table) memoryStore(b *testing.B) {
 		for range 1 << 16 {
 			asked = append(asked, chat(random.IntN(n))) // strings of its own, as a request has them
 		}
-		h := openTo(store)
+		h := over(misc.Config{InsecureOpenScreenCapture: true, Relations: misctest.NewRelations(misctest.World{}), Captures: store, Messenger: noCloud{}})
 		requests["get"] = append(requests["get"], eachAsked(h, asked, "get_screen_capture", ""))
 		requests["set"] = append(requests["set"], eachAsked(h, asked, "set_screen_capture", `,"noticeStatus":0`, `,"noticeStatus":1`))
 	}
@@ -368,21 +363,17 @@ func (t *table) memoryStore(b *testing.B) {
 	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", gets(1), gets(2))
 }
 
-// openTo returns a handler that lets anybody ask store.
-func openTo(store misc.ScreenCaptureStore) http.Handler {
-	return over(misc.Config{InsecureOpenScreenCapture: true, Relations: misctest.NewRelations(misctest.World{}), Captures: store, Messenger: noCloud{}})
-}
-
-// eachAsked measures requests about each conversation, with the first fields and
-// then with the next.
+// eachAsked measures requests about one conversation after the other, with the
+// first fields and then with the next.
 func eachAsked(h http.Handler, asked []misc.Conversation, path string, fields ...string) func() float64 {
-	r := httptest.NewRequest(http.MethodPost, "/misc/"+path, nil)
+	r, i := httptest.NewRequest(http.MethodPost, "/misc/"+path, nil), 0
 	r.Header.Set("Content-Type", "application/json")
 	var body bytes.Buffer
-	return inProcess(h, r, len(asked)*len(fields), func(i int) {
+	return inProcess(h, r, func() {
 		user, target := asked[i%len(asked)].Users()
 		body.Reset()
-		body.WriteString(`{"conversationType":1,"targetId":"` + target + `"` + fields[i/len(asked)] + `}`)
+		body.WriteString(`{"conversationType":1,"targetId":"` + target + `"` + fields[i/len(asked)%len(fields)] + `}`)
 		r.Header["User"], r.Body = []string{user}, io.NopCloser(&body)
+		i++
 	})
 }

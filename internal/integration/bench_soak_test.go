@@ -5,11 +5,11 @@ package integration_test
 import (
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"runtime"
+	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,12 +23,13 @@ import (
 	"github.com/sealtalk-go/misc/rongcloud"
 )
 
+const connections = 200
+
 // TestSoakEveryAnswerIsRightUnderLoad lets 200 connections, each a user of its
 // own, go through all endpoints, on MariaDB where it is installed and SQLite
-// elsewhere. They do so a few times, or for as long as the environment says:
+// elsewhere. They do so once, or for as long as the environment says:
 // MISC_SOAK=5m. It logs what it took, with -v.
 func TestSoakEveryAnswerIsRightUnderLoad(t *testing.T) {
-	const passes = 1
 	var long time.Duration
 	if text := os.Getenv("MISC_SOAK"); text != "" {
 		var err error
@@ -43,24 +44,14 @@ func TestSoakEveryAnswerIsRightUnderLoad(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	t.Run(k.name, func(t *testing.T) {
 		s := newSoak(t, k)
-		s.run(t, func(pass int) bool { return pass < 1 }) // opens every connection
+		s.run(t, 0) // opens every connection
 		require.False(t, t.Failed())
-		s.requests.Store(0)
 		clear(s.latencies[:])
-		before := heap()
-
-		start := time.Now()
-		s.run(t, func(pass int) bool {
-			if long > 0 {
-				return time.Since(start) < long
-			}
-			return pass < passes
-		})
-		took := time.Since(start)
-		after := heap()
-
+		before, start := heap(), time.Now()
+		s.run(t, long)
+		took, after := time.Since(start), heap()
 		assert.Equal(t, s.sent.Load(), s.taken.Load(), "messages that the cloud has taken, each once")
-		n := s.requests.Load()
+		n := s.within(len(s.latencies))
 		t.Logf("%d requests in %v (%.0f a second) over %d connections: p50 %v, p99 %v; heap %.1f MiB before, %.1f MiB after",
 			n, took.Round(time.Millisecond), float64(n)/took.Seconds(), connections,
 			s.percentile(50), s.percentile(99), float64(before)/(1<<20), float64(after)/(1<<20))
@@ -71,17 +62,21 @@ func TestSoakEveryAnswerIsRightUnderLoad(t *testing.T) {
 	until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
-const connections = 200
-
 type soak struct {
 	url         string
 	client      *http.Client
-	sent, taken atomic.Int64 // messages
-	requests    atomic.Int64
-	latencies   [100_000]atomic.Int64 // how many took so many times resolution, and the last one all that took longer
+	sent, taken atomic.Int64         // messages
+	latencies   [10_000]atomic.Int64 // how many requests took so many times resolution, and the last one all that took longer
 }
 
-const resolution = 10 * time.Microsecond
+const resolution = 100 * time.Microsecond
+
+// The first user, the friend of that one, and the group that all users are in.
+const (
+	firstUser   = 1
+	firstFriend = 1001
+	ofAll       = 5000
+)
 
 func newSoak(t *testing.T, k kind) *soak {
 	s := &soak{}
@@ -92,8 +87,7 @@ func newSoak(t *testing.T, k kind) *soak {
 		reply(w, `{"code":200}`)
 	}))
 	t.Cleanup(cloud.Close)
-	messenger, err := rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: rongcloud.Region(cloud.URL)})
-	require.NoError(t, err)
+	messenger := must(rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: rongcloud.Region(cloud.URL)}))
 	t.Cleanup(messenger.CloseIdleConnections)
 
 	d := newDatabase(t, k)
@@ -103,26 +97,19 @@ func newSoak(t *testing.T, k kind) *soak {
 	}
 	server := httptest.NewServer(handler(t, d, messenger))
 	t.Cleanup(server.Close)
-	s.url = server.URL
 	transport := &http.Transport{MaxConnsPerHost: connections, MaxIdleConnsPerHost: connections}
 	t.Cleanup(transport.CloseIdleConnections)
-	s.client = &http.Client{Transport: transport, Timeout: time.Minute}
+	s.url, s.client = server.URL, &http.Client{Transport: transport, Timeout: time.Minute}
 	return s
 }
 
-// The first user, the friend of that one, and the group that all users are in.
-const (
-	firstUser   = 1
-	firstFriend = 1001
-	ofAll       = 5000
-)
-
-// run lets every user pass through all endpoints while again says so.
-func (s *soak) run(t *testing.T, again func(pass int) bool) {
+// run lets every user pass through all endpoints, once or for that long.
+func (s *soak) run(t *testing.T, long time.Duration) {
 	var all sync.WaitGroup
+	start := time.Now()
 	for i := range uint32(connections) {
 		all.Go(func() {
-			for pass := 0; again(pass) && !t.Failed(); pass++ {
+			for again := true; again && !t.Failed(); again = time.Since(start) < long {
 				assert.NoError(t, s.pass(i))
 			}
 		})
@@ -160,12 +147,8 @@ func (s *soak) pass(i uint32) error {
 		if r.body != "" {
 			method = http.MethodPost
 		}
-		req, err := http.NewRequest(method, s.url+"/misc/"+r.path, strings.NewReader(r.body))
-		if err != nil {
-			return err
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("User", misctest.ID(firstUser+i))
+		req := must(http.NewRequest(method, s.url+"/misc/"+r.path, strings.NewReader(r.body)))
+		req.Header = http.Header{"Content-Type": {"application/json"}, "User": {misctest.ID(firstUser + i)}}
 		start := time.Now()
 		resp, err := s.client.Do(req)
 		if err != nil {
@@ -173,28 +156,28 @@ func (s *soak) pass(i uint32) error {
 		}
 		body, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode != r.status || !strings.HasPrefix(string(body), r.want) {
-			return fmt.Errorf("%s %s: %d %s", r.path, r.body, resp.StatusCode, body)
+		if err != nil || resp.StatusCode != r.status || !strings.HasPrefix(string(body), r.want) {
+			return fmt.Errorf("%s %s: %d %s: %w", r.path, r.body, resp.StatusCode, body, err)
 		}
 		s.latencies[min(int(time.Since(start)/resolution), len(s.latencies)-1)].Add(1)
-		s.requests.Add(1)
 		s.sent.Add(r.messages)
 	}
 	return nil
 }
 
-// percentile returns the time that so many of a hundred requests took at most.
-func (s *soak) percentile(p float64) time.Duration {
-	left := int64(math.Ceil(float64(s.requests.Load()) * p / 100))
-	for i := range s.latencies {
-		if left -= s.latencies[i].Load(); left <= 0 {
-			return time.Duration(i+1) * resolution
-		}
+// within returns how many requests took less than n times resolution.
+func (s *soak) within(n int) (sum int64) {
+	for i := range n {
+		sum += s.latencies[i].Load()
 	}
-	return time.Duration(len(s.latencies)) * resolution
+	return sum
+}
+
+// percentile returns the time that so many of a hundred requests took at most.
+func (s *soak) percentile(p int64) time.Duration {
+	total := s.within(len(s.latencies))
+	n := sort.Search(len(s.latencies), func(n int) bool { return s.within(n)*100 >= total*p })
+	return time.Duration(n) * resolution
 }
 
 func reply(w http.ResponseWriter, body string) {

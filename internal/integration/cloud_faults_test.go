@@ -3,7 +3,9 @@
 package integration_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -33,14 +35,14 @@ const soon = 600 * time.Millisecond
 // it is done with the connection.
 type cloudFault struct {
 	name    string
-	closed  bool                                                       // nobody listens
+	status  int                                                        // of our answer
 	connect func(c net.Conn)                                           // in place of HTTP
 	answer  func(w http.ResponseWriter, r *http.Request, other string) // the message is taken; other is the URL of a stranger
-	scheme  string
-	timeout time.Duration // 0: longer than it takes
-	reuse   bool          // the fault comes on a connection that has served before
 
-	status     int
+	closed     bool          // nobody listens
+	tls        bool          // we ask for it
+	timeout    time.Duration // 0: longer than it takes
+	reuse      bool          // the fault comes on a connection that has served before
 	retryAfter string
 	second     bool // nothing can have arrived: the backup host gets the message, and the answer is 200
 }
@@ -52,12 +54,6 @@ func answers(status int, body string, header ...string) func(http.ResponseWriter
 		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
-	}
-}
-
-func redirects(status int) func(http.ResponseWriter, *http.Request, string) {
-	return func(w http.ResponseWriter, r *http.Request, other string) {
-		http.Redirect(w, r, other+r.URL.Path, status)
 	}
 }
 
@@ -77,17 +73,27 @@ func hijacked(reset bool, f func(c net.Conn)) func(http.ResponseWriter, *http.Re
 	}
 }
 
+func hangs(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() }
+
+func readsOn(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+
+// says returns what waits for the first byte and then says text.
+func says(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = io.WriteString(c, text)
+	}
+}
+
 // drip writes text a byte a second, until the other side closes.
 func drip(c net.Conn, text string) {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		_, _ = io.Copy(io.Discard, c)
+		readsOn(c)
 	}()
 	for i := range len(text) {
-		if _, err := io.WriteString(c, text[i:i+1]); err != nil {
-			break
-		}
+		_, _ = io.WriteString(c, text[i:i+1])
 		select {
 		case <-gone:
 			return
@@ -100,72 +106,81 @@ func drip(c net.Conn, text string) {
 func cloudFaults() []cloudFault {
 	const success = `{"code":200}`
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n"
-	return []cloudFault{
-		{name: "refuses connections", closed: true, status: 502, second: true},
-		{name: "accepts and never reads", connect: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }, timeout: soon, status: 504},
-		{name: "hangs up on every connection", connect: func(net.Conn) {}, status: 502},
-		{name: "speaks no HTTP", connect: func(c net.Conn) {
-			_, _ = c.Read(make([]byte, 1))
-			_, _ = io.WriteString(c, "220 mail.example.com ESMTP\r\n")
-		}, status: 502},
-		{name: "answers TLS with garbage", scheme: "https", connect: func(c net.Conn) {
-			_, _ = c.Read(make([]byte, 1))
-			_, _ = io.WriteString(c, strings.Repeat("garbage ", 100))
-		}, status: 502, second: true},
-		{name: "never ends the TLS handshake", scheme: "https", connect: func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
-			timeout: 3 * soon, status: 504, second: true},
-		{name: "hangs", answer: func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() }, timeout: soon, status: 504},
-		{name: "hangs on a connection that has served", reuse: true, answer: func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() }, timeout: soon, status: 504},
-		{name: "drips its answer", answer: hijacked(false, func(c net.Conn) { drip(c, head+success) }), timeout: soon, status: 504},
-		{name: "drips its body", answer: hijacked(false, func(c net.Conn) {
+	closes := func(net.Conn) {}
+	writes := func(text string) func(http.ResponseWriter, *http.Request, string) {
+		return hijacked(false, func(c net.Conn) { _, _ = io.WriteString(c, text) })
+	}
+	repeats := func(first, then string) func(http.ResponseWriter, *http.Request, string) {
+		return hijacked(false, func(c net.Conn) {
+			_, err := io.WriteString(c, first)
+			for err == nil {
+				_, err = io.WriteString(c, then)
+			}
+		})
+	}
+	all := []cloudFault{
+		{name: "refuses connections", status: 502, closed: true, second: true},
+		{name: "accepts and never reads", status: 504, connect: readsOn, timeout: soon},
+		{name: "hangs up on every connection", status: 502, connect: closes},
+		{name: "speaks no HTTP", status: 502, connect: says("220 mail.example.com ESMTP\r\n")},
+		{name: "answers TLS with garbage", status: 502, connect: says(strings.Repeat("garbage ", 100)), tls: true, second: true},
+		{name: "never ends the TLS handshake", status: 504, connect: readsOn, tls: true, timeout: 3 * soon, second: true},
+		{name: "hangs", status: 504, answer: hangs, timeout: soon},
+		{name: "hangs on a connection that has served", status: 504, answer: hangs, timeout: soon, reuse: true},
+		{name: "drips its answer", status: 504, answer: hijacked(false, func(c net.Conn) { drip(c, head+success) }), timeout: soon},
+		{name: "drips its body", status: 504, answer: hijacked(false, func(c net.Conn) {
 			_, _ = io.WriteString(c, head)
 			drip(c, success)
-		}), timeout: soon, status: 504},
-		{name: "sends its headers and hangs", answer: func(w http.ResponseWriter, r *http.Request, _ string) {
+		}), timeout: soon},
+		{name: "sends its headers and hangs", status: 504, answer: func(w http.ResponseWriter, r *http.Request, _ string) {
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
-		}, timeout: soon, status: 504},
-		{name: "answers 500", answer: answers(500, `{"code":1000,"errorMessage":"internal error"}`), status: 502},
-		{name: "answers 500 without a body", answer: answers(500, ""), status: 502},
-		{name: "answers 502 with a page", answer: answers(502, "<html>Bad Gateway</html>", "Content-Type", "text/html"), status: 502},
-		{name: "answers 503", answer: answers(503, "", "Retry-After", "30"), status: 502},
-		{name: "answers 504", answer: answers(504, `{"code":1050,"errorMessage":"timeout"}`), status: 504},
-		{name: "answers 401", answer: answers(401, `{"code":1004,"errorMessage":"bad signature"}`), status: 502},
-		{name: "answers 429", answer: answers(429, `{"code":1008,"errorMessage":"too many"}`), status: 429},
-		{name: "answers 429 with Retry-After", answer: answers(429, `{"code":1008}`, "Retry-After", "7"), status: 429, retryAfter: "7"},
-		{name: "answers 429 with a Retry-After that is no time", answer: answers(429, "", "Retry-After", "soon"), status: 429},
-		{name: "answers 429 with a Retry-After of years", answer: answers(429, "", "Retry-After", "99999999999"), status: 429},
-		{name: "answers 200 with a refusal", answer: answers(200, `{"code":1002,"errorMessage":"bad parameter"}`), status: 502},
-		{name: "answers 200 with the rate limit", answer: answers(200, `{"code":1008}`), status: 429},
-		{name: "answers 200 with its own time-out", answer: answers(200, `{"code":1050}`), status: 504},
-		{name: "answers 200 with garbage", answer: answers(200, "\x00\xff{{{"), status: 502},
-		{name: "answers 200 without a body", answer: answers(200, ""), status: 502},
-		{name: "answers 200 without a code", answer: answers(200, `{}`), status: 502},
-		{name: "answers 204", answer: answers(204, ""), status: 502},
-		{name: "cuts its body short", answer: hijacked(false, func(c net.Conn) {
-			_, _ = io.WriteString(c, strings.Replace(head, "12", "1200", 1)+success)
-		}), status: 502},
-		{name: "cuts its headers short", answer: hijacked(false, func(c net.Conn) { _, _ = io.WriteString(c, head[:30]) }), status: 502},
-		{name: "cuts a chunk short", answer: hijacked(false, func(c net.Conn) {
-			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n"+success[:5])
-		}), status: 502},
-		{name: "hangs in the middle of 10 MB", answer: func(w http.ResponseWriter, r *http.Request, _ string) {
+		}, timeout: soon},
+		{name: "hangs in the middle of 10 MB", status: 502, answer: func(w http.ResponseWriter, r *http.Request, _ string) {
 			w.Header().Set("Content-Length", strconv.Itoa(10<<20))
 			_, _ = io.WriteString(w, success+strings.Repeat(" ", 1<<20))
 			<-r.Context().Done()
-		}, status: 502}, // by a client that reads no more than it needs
-		{name: "answers 10 MB", answer: answers(200, success+strings.Repeat(" ", 10<<20)), status: 502},
-		{name: "redirects with 301", answer: redirects(301), status: 502},
-		{name: "redirects with 302", answer: redirects(302), status: 502},
-		{name: "redirects with 303", answer: redirects(303), status: 502},
-		{name: "redirects with 307", answer: redirects(307), status: 502},
-		{name: "redirects with 308", answer: redirects(308), status: 502},
-		{name: "closes the connection after the request", answer: hijacked(false, func(net.Conn) {}), status: 502},
-		{name: "resets the connection after the request", answer: hijacked(true, func(net.Conn) {}), status: 502},
-		{name: "closes a connection that has served after the next request", reuse: true, answer: hijacked(false, func(net.Conn) {}), status: 502},
-		{name: "resets a connection that has served after the next request", reuse: true, answer: hijacked(true, func(net.Conn) {}), status: 502},
-		{name: "fails on a connection that has served", reuse: true, answer: answers(500, ""), status: 502},
+		}}, // by a client that reads no more than it needs
+		{name: "switches protocols", status: 502, answer: hijacked(false, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"+head+success)
+			readsOn(c)
+		})},
+		{name: "is processing for ever", status: 502, answer: repeats("", "HTTP/1.1 102 Processing\r\n\r\n")},
+		{name: "sends headers without end", status: 502, answer: repeats("HTTP/1.1 200 OK\r\n", "A: "+strings.Repeat("b", 1000)+"\r\n")},
+		{name: "cuts its body short", status: 502, answer: writes(strings.Replace(head, "12", "1200", 1) + success)},
+		{name: "cuts its headers short", status: 502, answer: writes(head[:30])},
+		{name: "cuts a chunk short", status: 502, answer: writes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nc\r\n" + success[:5])},
+		{name: "closes the connection after the request", status: 502, answer: hijacked(false, closes)},
+		{name: "resets the connection after the request", status: 502, answer: hijacked(true, closes)},
+		{name: "closes a connection that has served after the next request", status: 502, answer: hijacked(false, closes), reuse: true},
+		{name: "resets a connection that has served after the next request", status: 502, answer: hijacked(true, closes), reuse: true},
+		{name: "fails on a connection that has served", status: 502, answer: answers(500, ""), reuse: true},
+		{name: "answers 500", status: 502, answer: answers(500, `{"code":1000,"errorMessage":"internal error"}`)},
+		{name: "answers 500 without a body", status: 502, answer: answers(500, "")},
+		{name: "answers 502 with a page", status: 502, answer: answers(502, "<html>Bad Gateway</html>", "Content-Type", "text/html")},
+		{name: "answers 503", status: 502, answer: answers(503, "", "Retry-After", "30")},
+		{name: "answers 504", status: 504, answer: answers(504, `{"code":1050,"errorMessage":"timeout"}`)},
+		{name: "answers 401", status: 502, answer: answers(401, `{"code":1004,"errorMessage":"bad signature"}`)},
+		{name: "answers 429", status: 429, answer: answers(429, `{"code":1008,"errorMessage":"too many"}`)},
+		{name: "answers 429 with Retry-After", status: 429, answer: answers(429, `{"code":1008}`, "Retry-After", "7"), retryAfter: "7"},
+		{name: "answers 429 with a Retry-After that is no time", status: 429, answer: answers(429, "", "Retry-After", "soon")},
+		{name: "answers 429 with a Retry-After of years", status: 429, answer: answers(429, "", "Retry-After", "99999999999")},
+		{name: "answers 200 with a refusal", status: 502, answer: answers(200, `{"code":1002,"errorMessage":"bad parameter"}`)},
+		{name: "answers 200 with the rate limit", status: 429, answer: answers(200, `{"code":1008}`)},
+		{name: "answers 200 with its own time-out", status: 504, answer: answers(200, `{"code":1050}`)},
+		{name: "answers 200 with garbage", status: 502, answer: answers(200, "\x00\xff{{{")},
+		{name: "answers 200 without a body", status: 502, answer: answers(200, "")},
+		{name: "answers 200 without a code", status: 502, answer: answers(200, `{}`)},
+		{name: "answers 200 with the page of a proxy", status: 502, answer: answers(200, "<html>Log in</html>", "Content-Type", "text/html")},
+		{name: "answers 204", status: 502, answer: answers(204, "")},
+		{name: "answers 10 MB", status: 502, answer: answers(200, success+strings.Repeat(" ", 10<<20))},
 	}
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		all = append(all, cloudFault{name: "redirects with " + strconv.Itoa(status), status: 502, answer: func(w http.ResponseWriter, r *http.Request, other string) {
+			http.Redirect(w, r, other+r.URL.Path, status)
+		}})
+	}
+	return all
 }
 
 // senders are the requests that go on to the chat cloud.
@@ -193,14 +208,11 @@ func TestSurvivesAChatCloudThat(t *testing.T) {
 }
 
 func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
-	const key, secret = "app", "secret"
-	name := path
-	if hasBackup {
-		name += ", with a backup host"
-	}
-	cloud := misctest.NewCloud(key, secret) // both hosts are of one cloud
-	other := serve(nil, http.NotFoundHandler())
-	defer other.close()
+	name := fmt.Sprintf("%s, with a backup host: %v", path, hasBackup)
+	cloud := misctest.NewCloud("app", "secret") // both hosts are of one cloud
+	other, backup := serve(nil, http.NotFoundHandler()), serve(nil, cloud)
+	defer other.Close()
+	defer backup.Close()
 	var warm atomic.Bool
 	warm.Store(f.reuse)
 	main := serve(f.connect, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -215,27 +227,19 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 		}
 		f.answer(w, r, other.URL)
 	}))
-	defer main.close()
+	defer main.Close()
 	if f.closed {
-		main.close()
+		main.Close()
 	}
-	backup := serve(nil, cloud)
-	defer backup.close()
 
-	cfg := rongcloud.Config{AppKey: key, AppSecret: secret, Region: rongcloud.Region(main.URL), Timeout: patience}
-	if f.scheme != "" {
-		cfg.Region = rongcloud.Region(f.scheme + strings.TrimPrefix(main.URL, "http"))
-	}
-	if f.timeout != 0 {
-		cfg.Timeout = f.timeout
+	cfg := rongcloud.Config{AppKey: "app", AppSecret: "secret", Region: rongcloud.Region(main.URL), Timeout: cmp.Or(f.timeout, patience)}
+	if f.tls {
+		cfg.Region = rongcloud.Region("https" + strings.TrimPrefix(main.URL, "http"))
 	}
 	if hasBackup {
 		cfg.Backup = backup.URL
 	}
-	client, err := rongcloud.New(cfg)
-	if !assert.NoError(t, err, name) {
-		return
-	}
+	client := must(rongcloud.New(cfg))
 	h := newHost(t)
 	h.misc.Messenger = client
 	handler := h.handler(t)
@@ -253,24 +257,24 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 		warm.Store(false)
 	}
 
-	status, retryAfter, deliveries := f.status, f.retryAfter, 1
+	status, deliveries := f.status, 1
 	switch {
 	case f.second && hasBackup:
 		status = 200
 	case f.answer == nil:
 		deliveries = 0
 	}
-	connections := main.accepted.Load()
+	connections := main.conns.accepted.Load()
 	w := post()
 	assert.Equal(t, status, w.Code, name)
-	assert.Equal(t, retryAfter, w.Header().Get("Retry-After"), name)
+	assert.Equal(t, f.retryAfter, w.Header().Get("Retry-After"), name)
 	assert.NotContains(t, w.Body.String(), "127.0.0.1", name)
 	lines := h.log.Take()
 	if status < 500 {
 		assert.Empty(t, lines, name)
 	} else if assert.Len(t, lines, 1, name) {
 		assert.Contains(t, lines[0], "level=ERROR", name)
-		assert.NotContains(t, lines[0], secret, name)
+		assert.NotContains(t, lines[0], "secret", name)
 	}
 	if path == "set_screen_capture" {
 		assert.Equal(t, misc.NoticeOn, h.captures(t, misc.PrivateConversation(alice, bob)), name)
@@ -278,81 +282,64 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 	until(t, name+": it is delivered", func() bool { return len(cloud.Delivered()) >= deliveries })
 
 	client.CloseIdleConnections()
-	until(t, name+": no connection is left", func() bool { return main.open.Load()+backup.open.Load() == 0 })
+	until(t, name+": no connection is left", func() bool { return main.conns.open.Load()+backup.conns.open.Load() == 0 })
 	assert.Len(t, cloud.Delivered(), deliveries, name)
-	assert.Zero(t, other.accepted.Load(), name)
+	assert.Zero(t, other.conns.accepted.Load(), name)
 	if f.reuse {
-		assert.Equal(t, connections, main.accepted.Load(), "the fault did not meet the connection that has served: "+name)
+		assert.Equal(t, connections, main.conns.accepted.Load(), "the fault did not meet the connection that has served: "+name)
 	}
 	if !f.second || !hasBackup {
-		assert.Zero(t, backup.accepted.Load(), name)
+		assert.Zero(t, backup.conns.accepted.Load(), name)
 	}
 }
 
-// A counted server knows how many connections it has, and has had.
 type countedServer struct {
-	URL            string
-	listener       net.Listener
-	connect        func(net.Conn)
-	server         http.Server
-	open, accepted atomic.Int64
-	all            sync.WaitGroup
+	*httptest.Server
+	conns *counter
 }
 
 // serve hands each connection to connect, or to HTTP if that is nil.
-func serve(connect func(net.Conn), handler http.Handler) *countedServer {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	s := &countedServer{URL: "http://" + l.Addr().String(), listener: l, connect: connect}
-	s.server.Handler = handler
-	s.server.ErrorLog = log.New(io.Discard, "", 0) // the tests break connections on purpose
-	s.all.Go(func() {
-		if connect == nil {
-			_ = s.server.Serve(s)
-			return
-		}
-		for {
-			c, err := s.Accept()
-			if err != nil {
-				return
-			}
-			s.all.Go(func() {
-				defer c.Close()
-				connect(c)
-			})
-		}
-	})
-	return s
+func serve(connect func(net.Conn), handler http.Handler) countedServer {
+	s := httptest.NewUnstartedServer(handler)
+	c := &counter{Listener: s.Listener, connect: connect}
+	s.Listener = c
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // the tests break connections on purpose
+	s.Start()
+	return countedServer{s, c}
 }
 
-func (s *countedServer) Accept() (net.Conn, error) {
-	c, err := s.listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	s.accepted.Add(1)
-	s.open.Add(1)
-	return &countedConn{Conn: c, open: &s.open}, nil
+// A counter knows how many connections there are, and have been.
+type counter struct {
+	net.Listener
+	connect        func(net.Conn)
+	open, accepted atomic.Int64
 }
 
-func (s *countedServer) Addr() net.Addr { return s.listener.Addr() }
-func (s *countedServer) Close() error   { return s.listener.Close() }
-
-func (s *countedServer) close() {
-	_ = s.listener.Close()
-	_ = s.server.Close()
-	s.all.Wait()
+func (c *counter) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c.accepted.Add(1)
+		c.open.Add(1)
+		counted := &countedConn{conn, sync.OnceFunc(func() { c.open.Add(-1) })}
+		if c.connect == nil {
+			return counted, nil
+		}
+		go func() {
+			defer counted.Close()
+			c.connect(counted)
+		}()
+	}
 }
 
 type countedConn struct {
 	net.Conn
-	open *atomic.Int64
-	once sync.Once
+	closed func()
 }
 
 func (c *countedConn) Close() error {
-	c.once.Do(func() { c.open.Add(-1) })
+	c.closed()
 	return c.Conn.Close()
 }
