@@ -80,7 +80,7 @@ type Config struct {
 var openAPI []byte
 
 // OpenAPI returns the contract of the endpoints, under the default prefix, as
-// an OpenAPI 3.1 document in YAML. The copy is the caller's.
+// an OpenAPI 3.0 document in YAML. The copy is the caller's.
 func OpenAPI() []byte { return bytes.Clone(openAPI) }
 
 // A Handler serves the endpoints. Make one with [New].

@@ -83,27 +83,8 @@ func versionExchanges() []exchange {
 		h.misc.Versions = &hooked{hook: failsWith(errors.New("no disk"))}
 		h.misc.Square = squares{err: errors.New("no disk")}
 	}
-	version := func(status int, version string, wrong bool) exchange {
-		return exchange{name: "version " + version, path: "/misc/latest_update?version=" + url.QueryEscape(version), status: status, wrong: wrong}
-	}
+	const uncounted = "9007199254740992.0.0" // too high, but a pattern cannot count
 	list := []exchange{
-		version(200, "1.0.0", false),
-		version(200, "v1.0.1", false),
-		version(200, "1.0.2-beta.1+exp.sha-5", false),
-		version(204, "1.0.2", false),
-		version(204, "1.0.2+5", false),
-		version(204, "9007199254740991.0.0", false),
-		version(400, "", true),
-		version(400, "1.0", true),
-		version(400, "1.0.0.0", true),
-		version(400, "01.0.0", true),
-		version(400, "1.0.0-01", true),
-		version(400, "1.0.0-a..b", true),
-		version(400, "1.0.0+", true),
-		version(400, "latest", true),
-		version(400, "1.0.0 ", true),
-		version(400, "1.0.0-"+strings.Repeat("x", 251), true),
-		version(400, "9007199254740992.0.0", false), // a pattern cannot count
 		{name: "of macOS", path: "/misc/latest_update?version=1.0.0&platform=darwin", status: 200},
 		{name: "all parameters", path: "/misc/latest_update?version=1.0.0&platform=win32&arch=arm64&os_version=10.0.1&channel=beta&id=x", status: 200},
 		{name: "a malformed parameter", path: "/misc/latest_update?version=1.0.0&platform=%zz", status: 200},
@@ -112,24 +93,27 @@ func versionExchanges() []exchange {
 		{name: "no release", path: "/misc/latest_update?version=1.0.0", status: 204, arrange: func(h *host) {
 			h.misc.Versions = &hooked{hook: failsWith(misc.ErrNoRelease)}
 		}},
-		{name: "the least release", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: releases(`{"version":"v2.0.0-rc.1","url":"https://example.com/a%20b"}`)},
-		{name: "a release with a time", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: releases(`{"version":"2.0.0","url":"https://example.com","pub_date":"2017-05-05T06:07:08+08:00"}`)},
-		{name: "a release with more", path: "/misc/latest_update?version=1.0.0", status: 200, open: true, arrange: releases(`{"version":"2.0.0","url":"https://example.com","sha256":"00","x":[1]}`)},
+		{name: "the least release", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: versionFiles(`{"version":"v2.0.0-rc.1","url":"https://example.com/a%20b"}`, clientsJSON)},
+		{name: "a release with a time", path: "/misc/latest_update?version=1.0.0", status: 200, arrange: versionFiles(`{"version":"2.0.0","url":"https://example.com","pub_date":"2017-05-05T06:07:08+08:00"}`, clientsJSON)},
+		{name: "a release with more", path: "/misc/latest_update?version=1.0.0", status: 200, open: true, arrange: versionFiles(`{"version":"2.0.0","url":"https://example.com","sha256":"00","x":[1]}`, clientsJSON)},
 		{name: "a failing source", path: "/misc/latest_update?version=1.0.0", status: 500, arrange: failing},
+	}
+	for status, versions := range map[int][]string{
+		200: {"1.0.0", "v1.0.1", "1.0.2-beta.1+exp.sha-5"},
+		204: {"1.0.2", "1.0.2+5", "9007199254740991.0.0"},
+		400: {"", "1.0", "1.0.0.0", "01.0.0", "1.0.0-01", "1.0.0-a..b", "1.0.0+", "latest", "1.0.0 ", "1.0.0-" + strings.Repeat("x", 251), uncounted},
+	} {
+		for _, v := range versions {
+			list = append(list, exchange{name: "version " + v, path: "/misc/latest_update?version=" + url.QueryEscape(v), status: status, wrong: status == 400 && v != uncounted})
+		}
 	}
 	for _, path := range []string{"/misc/client_version", "/misc/mobile_version"} {
 		list = append(list,
 			exchange{name: "new", path: path, status: 200},
 			exchange{name: "other than held", path: path, status: 200, change: header("If-None-Match", `"0"`)},
 			exchange{name: "held", path: path, status: 304, change: header("If-None-Match", "*")},
-			exchange{name: "with more", path: path, status: 200, open: true, arrange: func(h *host) {
-				clients, err := catalog.ParseClientVersions([]byte(strings.Replace(clientsJSON, `{"iOS":{`, `{"x":1,"iOS":{"sha256":"00",`, 1)))
-				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
-			}},
-			exchange{name: "Android with a build", path: path, status: 200, arrange: func(h *host) {
-				clients, err := catalog.ParseClientVersions([]byte(strings.Replace(clientsJSON, `"Android":{`, `"Android":{"build":"201607181821",`, 1)))
-				h.misc.Versions = must(misc.NewStaticVersions(nil, must(clients, err)))
-			}},
+			exchange{name: "with more", path: path, status: 200, open: true, arrange: versionFiles(releaseJSON, strings.Replace(clientsJSON, `{"iOS":{`, `{"x":1,"iOS":{"sha256":"00",`, 1))},
+			exchange{name: "Android with a build", path: path, status: 200, arrange: versionFiles(releaseJSON, strings.Replace(clientsJSON, `"Android":{`, `"Android":{"build":"201607181821",`, 1))},
 			exchange{name: "a failing source", path: path, status: 500, arrange: failing},
 		)
 	}
@@ -137,6 +121,7 @@ func versionExchanges() []exchange {
 	list = append(list,
 		exchange{name: "a list", path: square, status: 200},
 		exchange{name: "with more", path: square, status: 200, open: true, arrange: lists(`[{"id":"a","type":"group","x":1}]`)},
+		exchange{name: "of the API document", path: square, status: 200, arrange: lists(apiSquare)},
 		exchange{name: "empty", path: square, status: 200, open: true, arrange: lists(`[]`)},
 		exchange{name: "held", path: square, status: 304, change: header("If-None-Match", "*")},
 		exchange{name: "no list", path: square, status: 404, arrange: func(h *host) { h.misc.Square = squares{err: misc.ErrNoSquare} }},
@@ -271,9 +256,9 @@ func fails(part string, err error) func(*host) {
 	}
 }
 
-func releases(file string) func(*host) {
+func versionFiles(release, clients string) func(*host) {
 	return func(h *host) {
-		h.misc.Versions = must(misc.NewStaticVersions(must(catalog.ParseRelease([]byte(file))), must(catalog.ParseClientVersions([]byte(clientsJSON)))))
+		h.misc.Versions = must(misc.NewStaticVersions(must(catalog.ParseRelease([]byte(release))), must(catalog.ParseClientVersions([]byte(clients)))))
 	}
 }
 
@@ -294,40 +279,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// do carries out e over TCP. The body of an answer to HEAD is that of the GET,
-// whose answer is otherwise the same.
-func (e exchange) do(t *testing.T) (*http.Request, *http.Response, []byte) {
-	t.Helper()
-	h := newHost(t)
-	if e.arrange != nil {
-		e.arrange(h)
-	}
-	server := httptest.NewServer(h.handler(t))
-	defer server.Close()
-	send := func(method string) (*http.Response, []byte) {
-		r := e.request(t, method, server.URL)
-		resp, err := server.Client().Do(r)
-		require.NoError(t, err)
-		defer resp.Body.Close()
-		answer, err := io.ReadAll(resp.Body)
-		require.NoError(t, err)
-		for _, name := range []string{"Date", "Content-Length"} { // net/http's own
-			resp.Header.Del(name)
-		}
-		require.Empty(t, resp.Header.Values("Set-Cookie"))
-		return resp, answer
-	}
-	resp, answer := send(e.method)
-	if e.method == "HEAD" {
-		require.Empty(t, answer)
-		get, getAnswer := send("GET")
-		require.Equal(t, get.StatusCode, resp.StatusCode)
-		require.Equal(t, get.Header, resp.Header)
-		answer = getAnswer
-	}
-	return e.request(t, e.method, server.URL), resp, answer
 }
 
 func (e exchange) request(t *testing.T, method, host string) *http.Request {
@@ -354,6 +305,42 @@ func newContract(t testing.TB, text []byte) *contract {
 	require.Empty(t, errs)
 	c.Validator = v
 	return c
+}
+
+// try carries out e over TCP and checks the answer against the document. It
+// returns the problems that the document has with the request. An answer to
+// HEAD must have no body, and otherwise equal the answer to GET.
+func (c *contract) try(t *testing.T, e exchange) (problems []string, header http.Header, answer []byte) {
+	t.Helper()
+	h := newHost(t)
+	if e.arrange != nil {
+		e.arrange(h)
+	}
+	server := httptest.NewServer(h.handler(t))
+	defer server.Close()
+	send := func(method string) (*http.Response, []byte) {
+		resp, err := server.Client().Do(e.request(t, method, server.URL))
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		for _, name := range []string{"Date", "Content-Length"} { // net/http's own
+			resp.Header.Del(name)
+		}
+		require.Empty(t, resp.Header.Values("Set-Cookie"))
+		return resp, answer
+	}
+	resp, answer := send(e.method)
+	require.Equal(t, e.status, resp.StatusCode, "%s %s %s: %s", e.method, e.path, e.body, answer)
+	if e.method == "HEAD" {
+		require.Empty(t, answer)
+		get, _ := send("GET")
+		require.Equal(t, get.StatusCode, resp.StatusCode)
+		require.Equal(t, get.Header, resp.Header)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(answer))
+	assert.Empty(t, c.problems(c.ValidateHttpResponse(e.request(t, e.method, server.URL), resp)))
+	return c.problems(c.ValidateHttpRequestSync(e.request(t, e.method, server.URL))), resp.Header, answer
 }
 
 // wantDocumented holds an answer of another suite against the document.
@@ -383,12 +370,13 @@ func (c *contract) at(from any, names ...string) map[string]any {
 	return c.at(m[names[0]], names[1:]...)
 }
 
-// each calls f for each documented answer.
-func (c *contract) each(f func(method, path, status string, response map[string]any)) {
+// each calls f for each documented answer. Its key is such as "GET /misc/x 200",
+// and content is nil if it has no body.
+func (c *contract) each(f func(key string, response, content map[string]any)) {
 	for path, item := range c.at(c.root, "paths") {
 		for method, operation := range c.at(item) {
 			for status, response := range c.at(operation, "responses") {
-				f(strings.ToUpper(method), path, status, c.at(response))
+				f(strings.ToUpper(method)+" "+path+" "+status, c.at(response), c.at(response, "content", "application/json"))
 			}
 		}
 	}
@@ -400,12 +388,6 @@ func (c *contract) properties(schema any, under string) []string {
 	var all []string
 	if s["type"] == "array" {
 		return c.properties(s["items"], under)
-	}
-	for _, list := range []string{"allOf", "oneOf"} {
-		parts, _ := s[list].([]any)
-		for _, part := range parts {
-			all = append(all, c.properties(part, under)...)
-		}
 	}
 	for name, property := range c.at(s, "properties") {
 		all = append(all, under+"."+name)
@@ -442,6 +424,14 @@ func (*contract) problems(_ bool, errs []*faults.ValidationError) []string {
 	return all
 }
 
+// encode returns v as JSON, with the keys in order.
+func encode(t testing.TB, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(text)
+}
+
 type set map[string]bool
 
 func (s set) add(items ...string) {
@@ -455,82 +445,58 @@ func (s set) sorted() []string { return slices.Sorted(maps.Keys(s)) }
 func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 	text := httpapi.OpenAPI()
 	c := newContract(t, text)
-	ok, errs := c.ValidateDocument()
-	for _, err := range errs {
-		t.Log(err.Message, err.Reason, err.SchemaValidationErrors)
-	}
-	require.True(t, ok)
-	require.Equal(t, "3.1.0", c.root["openapi"])
+	require.Empty(t, c.problems(c.ValidateDocument()))
+	require.Equal(t, "3.0.3", c.root["openapi"])
 	require.NotContains(t, string(text), "<<:", "merge keys are of YAML 1.1")
 	require.NotContains(t, string(text), "\t")
 }
 
 // Whatever is in the handler or in the document alone fails here: an endpoint,
-// a method, a status, a field of an answer, a header.
+// a method, a status, a header, a field of an answer. And each example is what
+// the handler says.
 func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 	c := newContract(t, httpapi.OpenAPI())
-	produced := map[string]set{"answers": {}, "headers": {}, "fields": {}}
-	messages := set{}
+	produced, documented, said := set{}, set{}, set{}
 	for _, e := range exchanges() {
 		t.Run(fmt.Sprint(e.method, " ", e.path[:min(len(e.path), 60)], " ", e.name), func(t *testing.T) {
-			request, response, answer := e.do(t)
-			require.Equal(t, e.status, response.StatusCode, string(answer))
-			problems := c.problems(c.ValidateHttpRequestSync(request))
-			if e.wrong {
-				assert.NotEmpty(t, problems, "the document allows the request")
-			} else {
-				assert.Empty(t, problems)
-			}
-			response.Body = io.NopCloser(bytes.NewReader(answer))
-			if e.method == "HEAD" {
-				response.Body = http.NoBody
-			}
-			assert.Empty(t, c.problems(c.ValidateHttpResponse(e.request(t, e.method, "http://127.0.0.1"), response)))
-
+			problems, header, answer := c.try(t, e)
+			assert.Equal(t, e.wrong, len(problems) > 0, "the problems of the document with the request: %q", problems)
 			path, _, _ := strings.Cut(e.path, "?")
 			key := fmt.Sprint(e.method, " ", path, " ", e.status)
-			produced["answers"].add(key)
-			for name, values := range response.Header {
+			produced.add(key)
+			for name, values := range header {
 				if name == "Etag" {
 					assert.Regexp(t, `^"[0-9a-f]{32}"$`, values[0]) // the validator takes the quotes off
 				}
 				if name != "Content-Type" {
-					produced["headers"].add(key + " " + name)
+					produced.add(key + " header " + name)
 				}
 			}
-			if len(answer) == 0 || e.method == "HEAD" {
+			if len(answer) == 0 {
 				return
 			}
 			var value any
 			require.NoError(t, json.Unmarshal(answer, &value))
+			said.add(key + encode(t, value))
 			if e.status >= 400 {
 				assert.EqualValues(t, e.status, value.(map[string]any)["code"])
-				messages.add(fmt.Sprint(value))
 			}
-			for _, member := range members(value, "") {
-				if !e.open {
-					produced["fields"].add(key + " " + member)
-				}
+			if !e.open {
+				produced.add(members(value, key+" ")...)
 			}
 		})
 	}
-	documented := map[string]set{"answers": {}, "headers": {}, "fields": {}}
-	c.each(func(method, path, status string, response map[string]any) {
-		key := method + " " + path + " " + status
-		documented["answers"].add(key)
-		if example, ok := c.at(response, "content", "application/json")["example"]; ok && status >= "400" {
-			assert.Contains(t, messages, fmt.Sprint(example), "the handler never says so")
-		}
+	c.each(func(key string, response, content map[string]any) {
+		documented.add(key)
 		for name := range c.at(response, "headers") {
-			documented["headers"].add(key + " " + http.CanonicalHeaderKey(name))
+			documented.add(key + " header " + http.CanonicalHeaderKey(name))
 		}
-		for _, property := range c.properties(c.at(response, "content", "application/json", "schema"), "") {
-			documented["fields"].add(key + " " + property)
+		documented.add(c.properties(content["schema"], key+" ")...)
+		if content != nil {
+			assert.Contains(t, said, key+encode(t, content["example"]), "the handler never says so")
 		}
 	})
-	for what := range documented {
-		assert.Equal(t, documented[what].sorted(), produced[what].sorted(), what)
-	}
+	assert.Equal(t, documented.sorted(), produced.sorted())
 	require.Len(t, c.at(c.root, "paths"), 8)
 }
 
@@ -539,8 +505,9 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 func TestWhatTheDocumentDoesNotListIsAnsweredAsItSays(t *testing.T) {
 	const unknown = "/misc/none"
 	c := newContract(t, httpapi.OpenAPI())
-	paths := c.at(c.root, "paths")
+	paths, responses := c.at(c.root, "paths"), c.at(c.root, "x-responses")
 	paths[unknown] = map[string]any{}
+	examples, said := set{}, set{}
 	var all []exchange
 	for path := range paths {
 		item := c.at(paths, path)
@@ -548,37 +515,26 @@ func TestWhatTheDocumentDoesNotListIsAnsweredAsItSays(t *testing.T) {
 			if item[strings.ToLower(method)] != nil {
 				continue
 			}
-			status, response := 405, "MethodNotAllowed"
+			e, response := exchange{method: method, path: path, status: 405}, c.at(responses, "MethodNotAllowed")
 			if path == unknown {
-				status, response = 404, "NotFound"
+				e.status, response = 404, c.at(responses, "NotFound")
 			}
-			item[strings.ToLower(method)] = map[string]any{"responses": map[string]any{
-				strconv.Itoa(status): map[string]any{"$ref": "#/components/responses/" + response},
-			}}
-			all = append(all, exchange{method: method, path: path, status: status})
+			item[strings.ToLower(method)] = map[string]any{"responses": map[string]any{strconv.Itoa(e.status): response}}
+			examples.add(encode(t, c.at(response, "content", "application/json")["example"]))
+			all = append(all, e)
 		}
 	}
 	text, err := yaml.Marshal(c.root)
 	require.NoError(t, err)
 	c = newContract(t, text)
-	said := set{}
 	for _, e := range all {
 		t.Run(e.method+" "+e.path, func(t *testing.T) {
-			request, response, answer := e.do(t)
-			require.Equal(t, e.status, response.StatusCode)
+			_, _, answer := c.try(t, e)
 			said.add(string(answer))
-			response.Body = io.NopCloser(bytes.NewReader(answer))
-			if e.method == "HEAD" {
-				response.Body = http.NoBody
-			}
-			assert.Empty(t, c.problems(c.ValidateHttpResponse(request, response)))
 		})
 	}
-	for _, name := range []string{"NotFound", "MethodNotAllowed"} {
-		example, err := json.Marshal(c.at(c.root, "components", "responses", name, "content", "application/json")["example"])
-		require.NoError(t, err)
-		assert.Contains(t, said, string(example), "the handler never says so")
-	}
+	require.Len(t, examples, 2)
+	require.Subset(t, said.sorted(), examples.sorted(), "the handler never says so")
 }
 
 // The handler reads each documented field of a request, and no other that is
@@ -596,21 +552,21 @@ func TestTheHandlerReadsTheDocumentedFields(t *testing.T) {
 				missing = 400
 			}
 			for value, status := range map[string]int{"[]": 400, "": missing, "null": missing} {
-				e := exchange{method: "POST", path: path, body: body(path, name, value), status: status}
-				request, response, answer := e.do(t)
-				assert.Equal(t, status, response.StatusCode, "%s %s: %s", path, e.body, answer)
-				assert.Equal(t, status == 200, len(c.problems(c.ValidateHttpRequestSync(request))) == 0, "%s %s", path, e.body)
+				problems, _, _ := c.try(t, exchange{method: "POST", path: path, body: body(path, name, value), status: status})
+				assert.Equal(t, status == 400, len(problems) > 0, "%s %s %s: %q", path, name, value, problems)
 			}
 		}
 	}
 }
+
+const apiSquare = `[{"id":"2iwWTQPgC","type":"group"},{"id":"kFpN4KiZn","type":"chatroom","name":"聊天室 I"}]`
 
 // The answers, and the request, that the API document shows.
 var apiDocument = map[string]string{
 	"GET /misc/latest_update 200":       releaseJSON,
 	"GET /misc/client_version 200":      clientsJSON,
 	"GET /misc/mobile_version 200":      `{"code":200,"result":` + clientsJSON + `}`,
-	"GET /misc/demo_square 200":         `{"code":200,"result":[{"id":"2iwWTQPgC","type":"group"},{"id":"kFpN4KiZn","type":"chatroom","name":"聊天室 I"}]}`,
+	"GET /misc/demo_square 200":         `{"code":200,"result":` + apiSquare + `}`,
 	"POST /misc/send_message":           `{"conversationType":"PRIVATE","targetId":"DS9ahdanm","objectName":"RC:TxtMsg","content":"你好,Martin","pushContent":"push 内容"}`,
 	"POST /misc/send_message 200":       `{"code":"200"}`,
 	"POST /misc/set_screen_capture 200": `{"code":200}`,
@@ -618,52 +574,23 @@ var apiDocument = map[string]string{
 	"POST /misc/send_sc_msg 200":        `{"code":200}`,
 }
 
-func TestTheExamplesAreThoseOfTheAPIDocumentAndValid(t *testing.T) {
+func TestTheExamplesAreThoseOfTheAPIDocumentAndAnswered(t *testing.T) {
 	c := newContract(t, httpapi.OpenAPI())
 	examples := map[string]string{}
-	encode := func(v any) string {
-		text, err := json.Marshal(v)
-		require.NoError(t, err)
-		return string(text)
-	}
-	c.each(func(method, path, status string, response map[string]any) {
-		if method == "HEAD" {
-			return // as for GET
+	c.each(func(key string, _, content map[string]any) {
+		if content != nil && strings.HasSuffix(key, " 200") {
+			examples[key] = encode(t, content["example"])
 		}
-		content := c.at(response, "content", "application/json")
-		if content == nil {
-			require.Contains(t, []string{"204", "304"}, status)
-			return
-		}
-		require.Contains(t, content, "example", "%s %s %s", method, path, status)
-		example := encode(content["example"])
-		headers := http.Header{"Content-Type": {"application/json"}}
-		for name := range c.at(response, "headers") {
-			headers.Set(name, map[string]string{"ETag": `"` + strings.Repeat("0", 32) + `"`, "Retry-After": "7"}[name])
-		}
-		if cache := c.at(response, "headers", "Cache-Control", "schema"); cache != nil {
-			headers.Set("Cache-Control", cache["const"].(string))
-		}
-		if status < "400" {
-			examples[method+" "+path+" "+status] = example
-		}
-		code, err := strconv.Atoi(status)
-		require.NoError(t, err)
-		assert.Empty(t, c.problems(c.ValidateHttpResponse(asAlice(t.Context(), method, "http://127.0.0.1"+path, ""), &http.Response{
-			StatusCode: code, Header: headers, Body: io.NopCloser(strings.NewReader(example)),
-		})), "%s %s %s", method, path, status)
 	})
 	for path := range fields {
-		example := encode(c.at(c.root, "paths", path, "post", "requestBody", "content", "application/json")["example"])
+		example := encode(t, c.at(c.root, "paths", path, "post", "requestBody", "content", "application/json")["example"])
 		if path == "/misc/send_message" { // the others are tables in the API document
 			examples["POST "+path] = example
 		}
-		e := exchange{method: "POST", path: path, body: example, arrange: func(h *host) {
+		problems, _, answer := c.try(t, exchange{method: "POST", path: path, body: example, status: 200, arrange: func(h *host) {
 			h.misc.Relations = misctest.NewRelations(misctest.World{Friends: [][2]string{{alice, "DS9ahdanm"}}})
-		}}
-		request, response, answer := e.do(t)
-		assert.Empty(t, c.problems(c.ValidateHttpRequestSync(request)), path)
-		assert.Equal(t, 200, response.StatusCode, path)
+		}})
+		assert.Empty(t, problems, path)
 		assert.JSONEq(t, apiDocument["POST "+path+" 200"], string(answer))
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(apiDocument)), slices.Sorted(maps.Keys(examples)))
