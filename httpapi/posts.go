@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -91,9 +90,10 @@ func (h *Handler) sendScreenCaptureNotice(w http.ResponseWriter, r *http.Request
 
 const numericTypes = "1 (private) or 3 (group)"
 
-// nameTypes says what an endpoint takes if err is about the conversation type.
+// nameTypes says what an endpoint takes if err is about the conversation type
+// of the request. The same error inside another comes from what the host gave.
 func nameTypes(err error, types string) error {
-	if errors.Is(err, misc.ErrUnsupportedType) && !errors.Is(err, misc.ErrSend) {
+	if err == misc.ErrUnsupportedType {
 		return refuse(http.StatusForbidden, "conversationType is not supported: use "+types)
 	}
 	return err

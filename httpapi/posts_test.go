@@ -225,6 +225,7 @@ func TestWhatFailsBehindIsTold(t *testing.T) {
 	}{
 		{name: "the login", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", user: secret, status: 500, message: internal},
 		{name: "relations", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: secret}, status: 500, message: internal},
+		{name: "relations, about a conversation type", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: fmt.Errorf("x: %w", misc.ErrUnsupportedType)}, status: 500, message: internal},
 		{name: "relations, in time", paths: "send_message", fail: failing{relations: context.DeadlineExceeded}, status: 500, message: internal},
 		{name: "an id that cannot be decoded", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: fmt.Errorf("x: %w", misc.ErrInvalidID)}, status: 400, message: "targetId is not a valid id"},
 		{name: "the target's id", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: &misc.IDError{ID: bob}}, status: 400, message: "targetId is not a valid id"},
