@@ -50,8 +50,8 @@ func (s sessions) currentUser(r *http.Request) (userID string, err error) {
 	return userID, nil
 }
 
-// login answers POST /demo/login. It asks for no password: any number that has
-// a public id may log in.
+// login answers POST /demo/login. It asks for no password: any number from
+// 1 to 4294967295 may log in.
 func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body struct {
@@ -64,7 +64,7 @@ func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
 		}
 		userID, err := codec.Encode(body.UserID)
 		if err != nil {
-			answerError(w, http.StatusBadRequest, "userId must be a number from 1 to 4294967295 that has a public id")
+			answerError(w, http.StatusBadRequest, "userId must be a number from 1 to 4294967295")
 			return
 		}
 		cookie, err := s.cookie(userID)

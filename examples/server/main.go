@@ -71,6 +71,10 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return usageError{fmt.Errorf("-n3d-key: %w", err)}
 	}
+	friend, err := codec.Encode(2)
+	if err != nil {
+		return err
+	}
 	if cfg.n3dKey == demoN3DKey {
 		say("ids", "public ids under the demo's key; to use your deployment's, set -n3d-key")
 	}
@@ -154,7 +158,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	go func() { ended <- server.Serve(listener) }()
 	say("listening", "http://%s", listener.Addr())
 	if loopback {
-		fmt.Fprint(stdout, tryIt("http://"+listener.Addr().String(), codec))
+		fmt.Fprint(stdout, tryIt("http://"+listener.Addr().String(), friend))
 	}
 
 	select {
@@ -173,12 +177,8 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// tryIt returns three commands to paste.
-func tryIt(base string, codec *n3d.Codec) string {
-	friend, err := codec.Encode(2)
-	if err != nil {
-		return "" // a rare key has no id for some numbers
-	}
+// tryIt returns three commands to paste; friend is the public id of user 2.
+func tryIt(base, friend string) string {
 	return fmt.Sprintf(`
 Try it, as user 1 with the friend 2, who is %[2]s to clients:
 
