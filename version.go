@@ -48,8 +48,8 @@ type SquareSource interface {
 	Square(ctx context.Context) (*Square, error)
 }
 
-// An UpdateQuery is what a desktop client says about itself. All fields but
-// Version are as the client sent them, and empty when it did not.
+// An UpdateQuery is what a desktop client says about itself. All fields
+// except Version are as the client sent them, and empty when it did not.
 type UpdateQuery struct {
 	Version   string // the version it runs; ValidVersion
 	Platform  string // such as darwin or win32

@@ -232,7 +232,7 @@ func TestWhatFailsBehindIsTold(t *testing.T) {
 		{name: "the user's own id", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: &misc.IDError{ID: alice}}, status: 500, message: internal},
 		{name: "reading", paths: "get_screen_capture", fail: failing{get: secret}, status: 500, message: internal},
 		{name: "storing", paths: "set_screen_capture", fail: failing{set: secret}, status: 500, message: internal},
-		{name: "the cloud, in a way nobody knows", paths: "send_message set_screen_capture send_sc_msg", send: secret, status: 502, message: refused},
+		{name: "the cloud, with an error of no kind", paths: "send_message set_screen_capture send_sc_msg", send: secret, status: 502, message: refused},
 		{name: "the cloud refuses", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrRefused), status: 502, message: refused},
 		{name: "the cloud is away", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrUnreachable), status: 502, message: refused},
 		{name: "the cloud blames an id", paths: "send_message", send: fmt.Errorf("x: %w", misc.ErrInvalidID), status: 502, message: refused},

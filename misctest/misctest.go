@@ -30,7 +30,7 @@ import (
 // ids needs a codec with this key; to any other they are opaque strings.
 const Key = "11EdDIaqpcim"
 
-// ID returns the public id of n under [Key]. It panics for a number without an id, such as 0.
+// ID returns the public id of n under [Key]. It panics for 0, which has none.
 func ID(n uint32) string { return must(codec.Encode(n)) }
 
 var codec = must(n3d.New(Key))

@@ -23,9 +23,9 @@ type VersionOptions struct {
 	Break func(t *testing.T) (mend func())
 }
 
-// TestVersionSource tests a source. Its data must not change meanwhile, but for
-// Change, and must hold client versions. The source may choose the release by
-// the whole query.
+// TestVersionSource tests a source. Its data must hold client versions, and
+// change only when Change changes it. The source may choose the release by the
+// whole query.
 func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
 	o := optional(options)
 	queries := []misc.UpdateQuery{o.Query, {Version: "1.0.0"}}

@@ -19,7 +19,7 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// rows returns the settings as text, but for their ids.
+// rows returns every setting as text: operateId, type, status and both times.
 func (d *database) rows(t testing.TB) [][]string {
 	t.Helper()
 	times := `"createdAt", "updatedAt"`
