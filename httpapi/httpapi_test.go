@@ -36,7 +36,6 @@ const (
 )
 
 // host is a server in the making: parts may be replaced before it is asked.
-
 type host struct {
 	misc  misc.Config
 	http  httpapi.Config
@@ -46,9 +45,7 @@ type host struct {
 }
 
 // newHost returns a host where alice and bob are friends and in the team. The
-
 // header X-User says who is logged in.
-
 func newHost(t testing.TB) *host {
 	t.Helper()
 	release, err := catalog.ParseRelease([]byte(releaseJSON))
@@ -93,7 +90,6 @@ func (h *host) handler(t testing.TB) *httpapi.Handler {
 }
 
 // do asks the host, as alice with a JSON body unless change says otherwise.
-
 func (h *host) do(t testing.TB, method, target, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
@@ -138,8 +134,6 @@ httpapi: Config.NotLoggedInCode is 200 and must be a code of failure, such as 10
 	}
 }
 
-// versionSource answers what a test puts into it.
-
 func TestThePatternIsTheEndpoint(t *testing.T) {
 	h := newHost(t)
 	h.http.Prefix = "/api/misc/"
@@ -156,22 +150,7 @@ func TestThePatternIsTheEndpoint(t *testing.T) {
 	}
 }
 
-// untouched checks that a refused request stored and sent nothing.
-
-// good is, for each POST endpoint, a body that is answered 200.
-
-// replaced returns the good body of path with the value of a field replaced,
-
-// or the field removed where value is empty.
-
-// relations and store fail with err where it is set.
-
-// backAfter is an error that knows how long it lasts, and nothing else.
-
-// limited is a rate limit that knows when it ends.
-
 // causes collects the errors that are logged.
-
 type causes struct {
 	slog.Handler
 	errs []error
@@ -272,9 +251,3 @@ func TestTheDefaultLoggerIsTheProcesss(t *testing.T) {
 	h.do(t, "GET", "/misc/client_version", "")
 	assert.Len(t, h.log.Take(), 1)
 }
-
-// FuzzPost sends any body to every POST endpoint: never a 5xx, never two
-
-// messages, and nothing at all on a refusal.
-
-// counter is a Messenger that counts.

@@ -165,6 +165,7 @@ func TestAnOpenScreenCaptureIsOpenThereAlone(t *testing.T) {
 	}
 }
 
+// failing is Relations and a store that fail where an error is set.
 type failing struct {
 	misc.Relations
 	misc.ScreenCaptureStore
@@ -192,12 +193,14 @@ func (f failing) SetScreenCapture(ctx context.Context, c misc.Conversation, s mi
 	return f.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
 }
 
+// backAfter is an error that knows how long it lasts, and nothing else.
 type backAfter time.Duration
 
 func (backAfter) Error() string { return "away" }
 
 func (b backAfter) RetryAfter() time.Duration { return time.Duration(b) }
 
+// limited is a rate limit that knows when it ends.
 type limited struct{ after time.Duration }
 
 func (limited) Error() string { return "slow down" }

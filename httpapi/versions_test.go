@@ -121,6 +121,7 @@ func TestMobileVersionsAreRevalidated(t *testing.T) {
 	assert.Equal(t, 200, h.do(t, "GET", "/misc/latest_update?version=1.0.0", "", header("If-None-Match", "*")).Code)
 }
 
+// versionSource answers what a test puts into it.
 type versionSource struct {
 	release *misc.Release
 	clients *misc.ClientVersions
