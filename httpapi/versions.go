@@ -18,26 +18,17 @@ import (
 // latestUpdate answers without an ETag: the updater of macOS shows a 304 as an
 // error, and reinstalls for ever from a stale answer.
 func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if len(query["version"]) != 1 || err != nil && countVersions(r.URL.RawQuery) != 1 {
+	query, versions := updateQuery(r)
+	if versions != 1 {
 		return misc.ErrInvalidVersion
 	}
-	version := query.Get("version")
-	release, err := h.cfg.Service.LatestUpdate(r.Context(), misc.UpdateQuery{
-		Version:   version,
-		Platform:  query.Get("platform"),
-		Arch:      query.Get("arch"),
-		OSVersion: query.Get("os_version"),
-		Channel:   query.Get("channel"),
-		ClientID:  query.Get("id"),
-		UserAgent: r.UserAgent(),
-	})
+	release, err := h.cfg.Service.LatestUpdate(r.Context(), query)
 	switch {
 	case errors.Is(err, misc.ErrNoRelease):
 		w.Header().Set("Cache-Control", noStore)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
-	case err != nil && misc.ValidVersion(version): // a version that the source itself has wrong is its fault
+	case err != nil && misc.ValidVersion(query.Version): // a version that the source itself has wrong is its fault
 		return internalError{err}
 	case err != nil:
 		return err
@@ -50,17 +41,38 @@ func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// countVersions counts the version parameters of a query that is malformed
-// somewhere, those with a malformed value included. Other parameters are never
-// a reason to refuse a client.
-func countVersions(query string) (n int) {
-	for pair := range strings.SplitSeq(query, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if key, err := url.QueryUnescape(key); err == nil && key == "version" {
-			n++
+// updateQuery returns what a desktop client says about itself, and how many
+// versions. The first of several parameters with one name counts. A malformed
+// parameter counts as not sent, for it is never a reason to refuse a client,
+// except that a version stays one.
+func updateQuery(r *http.Request) (q misc.UpdateQuery, versions int) {
+	fields := [...]struct {
+		name  string
+		value *string
+		found bool
+	}{
+		{"version", &q.Version, false},
+		{"platform", &q.Platform, false},
+		{"arch", &q.Arch, false},
+		{"os_version", &q.OSVersion, false},
+		{"channel", &q.Channel, false},
+		{"id", &q.ClientID, false},
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
+		if nameErr == nil && name == "version" {
+			versions++
+		}
+		for i := range fields {
+			if f := &fields[i]; nameErr == nil && valueErr == nil && f.name == name && !f.found {
+				*f.value, f.found = value, true
+			}
 		}
 	}
-	return n
+	q.UserAgent = r.UserAgent()
+	return q, versions
 }
 
 // bare and enveloped are the two forms of an answer.
