@@ -1,7 +1,8 @@
-// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over the
-// files in which SealTalk's servers keep their versions:
+// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over files,
+// those in which SealTalk's servers keep their versions and one more:
 //
-//	squirrel.json        the desktop release; see [ParseRelease]
+//	squirrel.json        one desktop release for everyone; see [ParseRelease]
+//	releases.json        in its place: several desktop releases, and who gets which; see [ParseReleases]
 //	client_version.json  the versions of the mobile clients; see [ParseClientVersions]
 //	demo_square.json     optional: the chat rooms and groups on the clients' square; see [ParseSquare]
 //
@@ -46,6 +47,10 @@ type Config struct {
 	// required if the file has one.
 	Codec *n3d.Codec
 
+	// Decided is called with each decision that releases.json makes, for metrics:
+	// how many clients a rollout holds back, for example. Nil means no call.
+	Decided func(ctx context.Context, q misc.UpdateQuery, why Reason)
+
 	// Logger receives a line for each file that is reloaded or refused. Nil
 	// means slog.Default().
 	Logger *slog.Logger
@@ -68,51 +73,97 @@ var (
 // until that error changes, and the last good one is served. Err reports it as
 // well. A good file that is reloaded is logged with its version. The files are
 // independent: one that is invalid does not hold up the others.
+//
+// Once there is a valid releases.json, it is used and squirrel.json is no longer
+// read, which is logged once. There is no way back but to open the Catalog
+// again. A new releases.json that lacks a version that was not withdrawn, or
+// that lowers a rollout, is used, and logged as a warning.
 type Catalog struct {
-	logger *slog.Logger
-	now    func() time.Time
-	start  time.Time
-	looked atomic.Int64 // when the last look began, in nanoseconds since start
-	busy   atomic.Bool  // a look goes on
+	decided func(context.Context, misc.UpdateQuery, Reason)
+	logger  *slog.Logger
+	now     func() time.Time
+	start   time.Time
+	looked  atomic.Int64 // when the last look began, in nanoseconds since start
+	busy    atomic.Bool  // a look goes on
 
-	mu      sync.Mutex // held for a look
-	release *file[misc.Release]
-	clients *file[misc.ClientVersions]
-	square  *file[misc.Square]
+	mu       sync.Mutex // held for a look
+	releases *file[Releases]
+	squirrel *file[Releases] // read as long as there is no releases.json
+	clients  *file[misc.ClientVersions]
+	square   *file[misc.Square]
 }
 
-// Open returns a Catalog over the files in dir. squirrel.json and
-// client_version.json must be there. Each file must be valid, in UTF-8 (a byte
-// order mark is skipped) and not larger than 1 MiB. The error joins every
+// Open returns a Catalog over the files in dir. client_version.json must be
+// there, and releases.json or squirrel.json. Each file must be valid, in UTF-8
+// (a byte order mark is skipped) and not larger than 1 MiB. The error joins every
 // problem of all files, each with its file and field.
 func Open(dir string, cfg Config) (*Catalog, error) {
 	c := &Catalog{
-		logger:  cfg.Logger,
-		now:     time.Now,
-		start:   time.Now(),
-		release: newFile(dir, "squirrel.json", parseRelease),
-		clients: newFile(dir, "client_version.json", parseClientVersions),
+		decided:  cfg.Decided,
+		logger:   cfg.Logger,
+		now:      time.Now,
+		start:    time.Now(),
+		releases: newFile(dir, "releases.json", parseReleases),
+		squirrel: newFile(dir, "squirrel.json", parseSquirrel),
+		clients:  newFile(dir, "client_version.json", parseClientVersions),
 		square: newFile(dir, "demo_square.json", func(data []byte) (*misc.Square, string, problems) {
 			return parseSquare(data, cfg.Codec)
 		}),
 	}
+	c.releases.optional = true
 	c.square.optional = true
 	if c.logger == nil {
 		c.logger = slog.Default()
 	}
-	c.release.load()
+	c.releases.load()
+	if *c.releases.current.Load() == (state[Releases]{}) {
+		c.squirrel.load()
+	}
 	c.clients.load()
 	c.square.load()
 	if err := c.failures(); err != nil {
 		return nil, err
 	}
+	if c.releases.current.Load().good != nil {
+		c.logger.Info(releasesUsed)
+	}
 	return c, nil
 }
 
-// LatestRelease returns the release in squirrel.json. That file holds one
-// release for everyone, so the query is not consulted.
-func (c *Catalog) LatestRelease(ctx context.Context, _ misc.UpdateQuery) (*misc.Release, error) {
-	return serve(ctx, c, c.release)
+const releasesUsed = "catalog: releases.json is used, squirrel.json is not read"
+
+// LatestRelease returns the release that [Releases.Choose] has for q, or
+// misc.ErrNoRelease. As long as there is no releases.json, it returns the one in
+// squirrel.json, whatever q says.
+func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
+	releases, err := serve(ctx, c, c.releases)
+	switch {
+	case err != nil:
+		return nil, err
+	case releases == nil:
+		return c.squirrel.current.Load().good.releases[0].builds[0].plain, nil
+	}
+	r, why := releases.Choose(q)
+	if c.decided != nil {
+		c.decided(ctx, q, why)
+	}
+	switch {
+	case why == "":
+		return nil, misc.ErrInvalidVersion
+	case r == nil:
+		return nil, misc.ErrNoRelease
+	}
+	return r, nil
+}
+
+// Releases returns what LatestRelease chooses from now: releases.json, or one
+// release for everyone, that of squirrel.json.
+func (c *Catalog) Releases() *Releases {
+	c.look()
+	if s := c.releases.current.Load().good; s != nil {
+		return s
+	}
+	return c.squirrel.current.Load().good
 }
 
 // ClientVersions returns the versions in client_version.json.
@@ -121,7 +172,7 @@ func (c *Catalog) ClientVersions(ctx context.Context) (*misc.ClientVersions, err
 }
 
 // Square returns the square in demo_square.json. It returns misc.ErrNoSquare as
-// long as that file has never been there.
+// long as there has been no valid one.
 func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
 	s, err := serve(ctx, c, c.square)
 	if s == nil && err == nil {
@@ -144,7 +195,12 @@ func (c *Catalog) Err() error {
 }
 
 func (c *Catalog) failures() error {
-	return errors.Join(c.release.current.Load().err, c.clients.current.Load().err, c.square.current.Load().err)
+	releases := c.releases.current.Load()
+	err := releases.err
+	if releases.good == nil {
+		err = errors.Join(err, c.squirrel.current.Load().err)
+	}
+	return errors.Join(err, c.clients.current.Load().err, c.square.current.Load().err)
 }
 
 func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
@@ -165,16 +221,31 @@ func (c *Catalog) look() {
 	if c.looked.CompareAndSwap(last, now) { // or another look has just ended
 		c.busy.Store(true)
 		defer c.busy.Store(false)
-		c.release.reload(c.logger)
+		c.reloadReleases()
 		c.clients.reload(c.logger)
 		c.square.reload(c.logger)
+	}
+}
+
+func (c *Catalog) reloadReleases() {
+	was := c.releases.current.Load().good
+	c.releases.reload(c.logger)
+	switch is := c.releases.current.Load().good; {
+	case is == nil:
+		c.squirrel.reload(c.logger)
+	case was == nil:
+		c.logger.Info(releasesUsed)
+	case is != was:
+		for _, lost := range is.lost(was) {
+			c.logger.Warn("catalog: releases.json takes back what clients were offered", "lost", lost)
+		}
 	}
 }
 
 // file is one of the files. Only current may be used outside a look.
 type file[T any] struct {
 	path     string
-	optional bool // it may be missing as long as it has never been there
+	optional bool // it may be missing as long as it has never been served
 	parse    func([]byte) (_ *T, version string, _ problems)
 	seen     []byte // what was read last; nil if it could not be read
 	current  atomic.Pointer[state[T]]
@@ -199,9 +270,12 @@ func (f *file[T]) reload(logger *slog.Logger) {
 	if !f.load() {
 		return
 	}
-	if s := f.current.Load(); s.err != nil {
+	switch s := f.current.Load(); {
+	case s.err != nil:
 		logger.Error("catalog: file refused, the last good one is served", "file", f.path, "error", s.err)
-	} else {
+	case s.good == nil:
+		logger.Info("catalog: refused file removed", "file", f.path)
+	default:
 		logger.Info("catalog: file reloaded", "file", f.path, "version", s.version)
 	}
 }
@@ -211,8 +285,13 @@ func (f *file[T]) reload(logger *slog.Logger) {
 func (f *file[T]) load() bool {
 	was := f.current.Load()
 	content, err := read(f.path)
-	if err == nil && bytes.Equal(content, f.seen) || f.optional && was.good == nil && was.err == nil && errors.Is(err, fs.ErrNotExist) {
+	if err == nil && bytes.Equal(content, f.seen) {
 		return false
+	}
+	if f.optional && was.good == nil && errors.Is(err, fs.ErrNotExist) {
+		f.seen = nil
+		f.current.Store(&state[T]{})
+		return was.err != nil
 	}
 	if err == nil {
 		// A file that is being written in place may give one page of the old

@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +18,7 @@ import (
 type object struct {
 	path  string
 	rest  map[string]json.RawMessage
+	taken []string
 	found problems
 }
 
@@ -53,6 +56,7 @@ func parse(data []byte, v any) error {
 func (o *object) take(key string) json.RawMessage {
 	value := o.rest[key]
 	delete(o.rest, key)
+	o.taken = append(o.taken, key)
 	if string(value) == "null" {
 		return nil
 	}
@@ -60,11 +64,47 @@ func (o *object) take(key string) json.RawMessage {
 }
 
 func (o *object) text(key string) string {
-	var s string
-	if value := o.take(key); value != nil && json.Unmarshal(value, &s) != nil {
+	s, _ := o.given(key)
+	return s
+}
+
+// given returns the string under key, and whether there is a value.
+func (o *object) given(key string) (s string, given bool) {
+	value := o.take(key)
+	if value != nil && json.Unmarshal(value, &s) != nil {
 		o.add(key, "must be a string")
 	}
-	return s
+	return s, value != nil
+}
+
+// version returns the version under key, nil if it is missing or invalid.
+func (o *object) version(key string) *misc.Version {
+	s, given := o.given(key)
+	if !given {
+		return nil
+	}
+	v, err := misc.ParseVersion(s)
+	if err != nil {
+		o.add(key, "%q is not a semantic version such as 1.0.2", s)
+		return nil
+	}
+	return &v
+}
+
+// list returns the list under key, and whether there is a value.
+func (o *object) list(key string) (list []json.RawMessage, given bool) {
+	value := o.take(key)
+	if value != nil && json.Unmarshal(value, &list) != nil {
+		o.add(key, "must be a list")
+	}
+	return list, value != nil
+}
+
+// refuseRest adds a problem for each key that was not taken.
+func (o *object) refuseRest() {
+	for _, key := range slices.Sorted(maps.Keys(o.rest)) {
+		o.add(key, "unknown key; known are %s", strings.Join(o.taken, ", "))
+	}
 }
 
 func (o *object) add(key, format string, args ...any) {
@@ -79,6 +119,16 @@ type problem struct {
 }
 
 type problems []problem
+
+// merge adds the problems of a constructor's error under the keys that at
+// gives its fields, none if that is empty.
+func (o *object) merge(err error, at func(field string) string) {
+	for _, p := range problems(nil).add(err) {
+		if key := at(p.key); key != "" && !slices.ContainsFunc(o.found, func(known problem) bool { return known.key == o.path+key }) {
+			o.add(key, "%w", p.cause)
+		}
+	}
+}
 
 // add returns p with those of a constructor's error, except about keys that p
 // names already.
@@ -113,4 +163,40 @@ func (p problems) join(prefix string) error {
 		named = append(named, fmt.Errorf("%s%w", prefix, p.cause))
 	}
 	return errors.Join(named...)
+}
+
+// repeated returns a problem for each key that stands twice in one object of
+// data, which is valid JSON.
+func repeated(data []byte) (found problems) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var read func(path string) error
+	read = func(path string) error {
+		opening, err := d.Token()
+		switch opening {
+		case json.Delim('{'):
+			keys := map[json.Token]bool{}
+			for err == nil && d.More() {
+				key, keyErr := d.Token()
+				at := strings.TrimPrefix(fmt.Sprint(path, ".", key), ".")
+				if keys[key] {
+					found = append(found, problem{at, errors.New("stands twice")})
+				}
+				keys[key] = true
+				err = errors.Join(keyErr, read(at))
+			}
+		case json.Delim('['):
+			for i := 0; err == nil && d.More(); i++ {
+				err = read(fmt.Sprintf("%s[%d]", path, i))
+			}
+		default:
+			return err
+		}
+		_, closing := d.Token()
+		return errors.Join(err, closing)
+	}
+	if err := read(""); err != nil {
+		found = append(found, problem{"", err})
+	}
+	return found
 }

@@ -1,6 +1,19 @@
 package catalog
 
-import "github.com/sealtalk-go/misc"
+import (
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sealtalk-go/misc"
+)
 
 // ParseRelease reads a release in the form of SealTalk's squirrel.json: an
 // object with the keys version, url, name, notes and pub_date, whose values are
@@ -11,21 +24,446 @@ func ParseRelease(data []byte) (*misc.Release, error) {
 	return r, found.join("catalog: ")
 }
 
-func parseRelease(data []byte) (*misc.Release, string, problems) {
+func parseRelease(data []byte) (*misc.Release, misc.ReleaseFields, problems) {
 	o := parseObject(data, "")
 	if o.found != nil {
-		return nil, "", o.found
+		return nil, misc.ReleaseFields{}, o.found
 	}
-	r, err := misc.NewRelease(misc.ReleaseFields{
+	fields := misc.ReleaseFields{
 		Version: o.text("version"),
 		URL:     o.text("url"),
 		Name:    o.text("name"),
 		Notes:   o.text("notes"),
 		PubDate: o.text("pub_date"),
 		Extra:   o.rest,
-	})
+	}
+	r, err := misc.NewRelease(fields)
 	if found := o.found.add(err); found != nil {
+		return nil, fields, found
+	}
+	return r, fields, nil
+}
+
+// parseSquirrel returns one release for everyone.
+func parseSquirrel(data []byte) (*Releases, string, problems) {
+	r, fields, found := parseRelease(data)
+	if found != nil {
 		return nil, "", found
 	}
-	return r, r.Version(), nil
+	version, err := misc.ParseVersion(fields.Version)
+	only := release{version: version, pubDate: fields.PubDate, rollout: everyone, builds: []build{{os: anyOS, plain: r}}}
+	return &Releases{file: "squirrel.json", channels: []string{"stable"}, releases: []release{only}}, fields.Version, found.add(err)
+}
+
+// Releases are the desktop releases of a releases.json. They are immutable.
+// Make them with [ParseReleases].
+type Releases struct {
+	file     string        // the name, for warnings
+	channels []string      // most stable first
+	minimum  *misc.Version // nil: none
+	releases []release     // newest first
+}
+
+type release struct {
+	path      string // in the file, with a dot behind it
+	version   misc.Version
+	pubDate   string
+	channel   int           // its place in channels
+	from      *misc.Version // nil: any
+	rollout   int           // of everyone, in millionths
+	withdrawn string        // why; empty: it is not
+	builds    []build       // the first that fits a client is the one for it
+}
+
+// everyone is a rollout of 100 %.
+const everyone = 1_000_000
+
+type build struct {
+	platform  string // empty: any
+	cpus      cpus
+	os        osRange
+	plain     *misc.Release
+	mandatory *misc.Release // nil without a minimum
+}
+
+// cpus is a set of CPUs. The empty set stands for any.
+type cpus uint
+
+const (
+	x64 cpus = 1 << iota
+	arm64
+	ia32
+)
+
+var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "universal": x64 | arm64}
+
+// osVersion is a version of an operating system. Of numbers that it lacks, the
+// min of an osRange has 0, and the max of one has all.
+type osVersion [4]int
+
+// osRange is the versions from min to max: those that a build runs on, or those
+// that a client may have.
+type osRange struct{ min, max osVersion }
+
+var (
+	unbounded = osVersion{-1, -1, -1, -1}
+	endless   = osVersion{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
+	anyOS     = osRange{unbounded, endless}
+)
+
+//go:embed releases.schema.json
+var releasesSchema []byte
+
+// ReleasesSchema returns the JSON Schema of releases.json, for editors. It
+// cannot say everything that [ParseReleases] checks. The copy is the caller's.
+func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
+
+// ParseReleases reads a releases.json, as docs/releases.md describes it. A key
+// that it does not know is an error, and so is one that stands twice in an
+// object. The error joins every problem, each with its path, such as
+// releases[2].builds[0].min_os.
+func ParseReleases(data []byte) (*Releases, error) {
+	s, _, found := parseReleases(data)
+	return s, found.join("catalog: ")
+}
+
+func parseReleases(data []byte) (*Releases, string, problems) {
+	o := parseObject(data, "")
+	if o.found != nil {
+		return nil, "", o.found
+	}
+	s := &Releases{file: "releases.json", channels: o.channels(), minimum: o.version("minimum")}
+	list, given := o.list("releases")
+	if !given {
+		o.add("releases", "required, but may be empty")
+	}
+	paths := map[string]string{}
+	for i, raw := range list {
+		in := parseObject(raw, fmt.Sprintf("releases[%d].", i))
+		if r, ok := in.release(s); ok {
+			if other, taken := paths[r.version.String()]; taken {
+				in.add("version", "%s stands at %sversion, too", r.version, other)
+			}
+			paths[r.version.String()] = r.path
+			s.releases = append(s.releases, r)
+		}
+		o.found = append(o.found, in.found...)
+	}
+	o.refuseRest()
+	o.found = append(o.found, repeated(data)...)
+	if o.found == nil && s.minimum != nil && !slices.ContainsFunc(s.releases, func(r release) bool {
+		return r.channel == 0 && r.withdrawn == "" && r.rollout == everyone && r.version.Compare(*s.minimum) >= 0
+	}) {
+		o.add("minimum", "nobody could obey: no release on channel %s, not withdrawn and with a rollout of 100, is as new as %s", s.channels[0], s.minimum)
+	}
+	if o.found != nil {
+		return nil, "", o.found
+	}
+	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
+	return s, s.String(), nil
+}
+
+// String returns how many releases there are, and the newest.
+func (s *Releases) String() string {
+	if len(s.releases) == 0 {
+		return "no releases"
+	}
+	plural := "s"
+	if len(s.releases) == 1 {
+		plural = ""
+	}
+	return fmt.Sprintf("%d release%s up to %s", len(s.releases), plural, s.releases[0].version)
+}
+
+// lost returns what clients were offered by was and are not by s, which has not
+// withdrawn it either.
+func (s *Releases) lost(was *Releases) (lost []string) {
+	now := map[string]*release{}
+	for i := range s.releases {
+		now[s.releases[i].version.String()] = &s.releases[i]
+	}
+	for _, r := range was.releases {
+		switch is := now[r.version.String()]; {
+		case is == nil && r.withdrawn == "":
+			lost = append(lost, fmt.Sprintf("%s is missing and was not withdrawn", r.version))
+		case is != nil && is.rollout < r.rollout:
+			lost = append(lost, fmt.Sprintf("%s has a rollout of %s, lowered from %s", r.version, percent(is.rollout), percent(r.rollout)))
+		}
+	}
+	return lost
+}
+
+// percent writes millionths.
+func percent(millionths int) string {
+	return strconv.FormatFloat(float64(millionths)/(everyone/100), 'f', -1, 64) + " %"
+}
+
+func (o *object) channels() []string {
+	value := o.take("channels")
+	if value == nil {
+		return []string{"stable"}
+	}
+	var channels []string
+	if json.Unmarshal(value, &channels) != nil || len(channels) < 1 || len(channels) > 16 {
+		o.add("channels", "must be a list of 1 to 16 strings")
+	}
+	for i, c := range channels {
+		if c == "" || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
+			o.add(fmt.Sprintf("channels[%d]", i), "%q must consist of letters, digits and hyphens", c)
+		} else if slices.Contains(channels[:i], c) {
+			o.add(fmt.Sprintf("channels[%d]", i), "%q stands twice", c)
+		}
+	}
+	return channels
+}
+
+// release reads one of the releases of s. It is not ok without a version.
+func (o *object) release(s *Releases) (r release, ok bool) {
+	if o.found != nil {
+		return r, false
+	}
+	fields := misc.ReleaseFields{
+		Version: o.text("version"), Name: o.text("name"), Notes: o.text("notes"), PubDate: o.text("pub_date"),
+		URL: "https://example.com/", // any will do: each build has its own
+	}
+	_, err := misc.NewRelease(fields)
+	o.merge(err, func(field string) string { return field })
+	version, err := misc.ParseVersion(fields.Version)
+	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
+	if ok = err == nil; ok {
+		r.channel = o.channel(s.channels, version)
+		if r.from != nil && r.from.Compare(version) >= 0 {
+			o.add("from", "%s must be below the release's version, %s", r.from, version)
+		}
+	}
+	why, given := o.given("withdrawn")
+	if r.withdrawn = why; given && why == "" {
+		o.add("withdrawn", "must say why")
+	}
+	list, given := o.list("builds")
+	if len(list) == 0 && why == "" && (list != nil || !given) {
+		o.add("builds", "at least one is required, except of a withdrawn release")
+	}
+	for i, raw := range list {
+		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
+		r.builds = append(r.builds, in.build(fields, s.minimum != nil))
+		o.found = append(o.found, in.found...)
+	}
+	o.refuseRest()
+	for i, a := range r.builds {
+		for k, b := range r.builds[:i] {
+			if o.found == nil && a.precedence(b) == 0 && a.platform == b.platform && a.cpus.overlap(b.cpus) && a.os.overlap(b.os) {
+				o.add(fmt.Sprintf("builds[%d]", i), "a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)
+			}
+		}
+	}
+	slices.SortFunc(r.builds, build.precedence)
+	return r, ok
+}
+
+// channel returns the place of a release's channel among channels.
+func (o *object) channel(channels []string, version misc.Version) int {
+	name, given := o.given("channel")
+	if !given {
+		if version.Prerelease() == "" {
+			return 0
+		}
+		name, _, _ = strings.Cut(version.Prerelease(), ".")
+	}
+	place := slices.Index(channels, name)
+	if place < 0 {
+		o.add("channel", "%q is not one of channels", name)
+	}
+	return place
+}
+
+// rollout returns the share of clients, in millionths.
+func (o *object) rollout() int {
+	value := o.take("rollout")
+	if value == nil {
+		return everyone
+	}
+	percent, err := strconv.ParseFloat(string(value), 64)
+	hundredths := math.Round(percent * 100)
+	if err != nil || percent < 0 || percent > 100 || hundredths/100 != percent {
+		o.add("rollout", "must be a number from 0 to 100 with at most two decimals")
+		return 0
+	}
+	return int(hundredths) * (everyone / 100_00)
+}
+
+// build reads one of the builds of a release with these fields.
+func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
+	if o.found != nil {
+		return b
+	}
+	b = build{platform: o.platform(), cpus: o.cpus(), os: anyOS}
+	if bound := o.os("min_os", b.platform); bound != nil {
+		b.os.min = bound.min
+	}
+	if bound := o.os("max_os", b.platform); bound != nil {
+		b.os.max = bound.max
+	}
+	if b.os.min.compare(b.os.max) > 0 {
+		o.add("max_os", "is below min_os")
+	}
+	fields.URL = o.text("url")
+	if extra := o.take("extra"); extra != nil {
+		in := parseObject(extra, o.path+"extra.")
+		if _, set := in.rest["mandatory"]; set {
+			in.add("mandatory", "follows from minimum and must not be in extra")
+		}
+		fields.Extra = in.rest
+		o.found = append(o.found, in.found...)
+	}
+	o.refuseRest()
+	at := func(field string) string {
+		switch field {
+		case "version", "pub_date":
+			return "" // the release's own problem
+		case "url":
+			return field
+		}
+		return "extra." + field
+	}
+	var err error
+	b.plain, err = misc.NewRelease(fields)
+	o.merge(err, at)
+	if minimum {
+		extra := map[string]json.RawMessage{"mandatory": json.RawMessage("true")}
+		maps.Copy(extra, fields.Extra)
+		fields.Extra = extra
+		b.mandatory, err = misc.NewRelease(fields)
+		o.merge(err, at)
+	}
+	return b
+}
+
+func (o *object) platform() string {
+	platform, given := o.given("platform")
+	if given && !slices.Contains([]string{"darwin", "win32", "linux"}, platform) {
+		o.add("platform", "%q is not darwin, win32 or linux", platform)
+	}
+	return platform
+}
+
+// cpus reads one CPU or a list of them.
+func (o *object) cpus() (all cpus) {
+	value := o.take("arch")
+	if value == nil {
+		return 0
+	}
+	var names []string
+	if json.Unmarshal(value, &names) != nil {
+		names = make([]string, 1)
+		if json.Unmarshal(value, &names[0]) != nil {
+			names = nil
+		}
+	}
+	if len(names) == 0 {
+		o.add("arch", "must be a string or a list of strings")
+	}
+	for _, name := range names {
+		c, known := cpuNames[name]
+		if !known {
+			o.add("arch", "%q is not x64, arm64, ia32 or universal", name)
+		}
+		all |= c
+	}
+	return all
+}
+
+// os reads a bound on the OS of a build for platform, nil if it is missing or
+// invalid.
+func (o *object) os(key, platform string) *osRange {
+	s, given := o.given(key)
+	if !given {
+		return nil
+	}
+	bound, more, ok := parseOS(s)
+	switch {
+	case !ok || more:
+		o.add(key, "%q is not one to four numbers with dots, such as 10.0.17763", s)
+	case platform == "":
+		o.add(key, "needs a platform beside it")
+	case platform == "darwin" && bound.min[0] >= 16 && bound.min[0] <= 25:
+		o.add(key, "%s is a kernel's version: there is no macOS 16 to 25", s)
+	default:
+		return &bound
+	}
+	return nil
+}
+
+// precedence orders the builds that fit a client: one that names its platform is
+// first, then one for fewer CPUs.
+func (b build) precedence(c build) int {
+	named := func(b build) int { return min(len(b.platform), 1) }
+	return cmp.Or(named(c)-named(b), b.cpus.count()-c.cpus.count())
+}
+
+func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }
+
+// count returns how many CPUs are in c; any are more than all that have a name.
+func (c cpus) count() int {
+	if c == 0 {
+		return bits.UintSize
+	}
+	return bits.OnesCount(uint(c))
+}
+
+func (r osRange) overlap(s osRange) bool {
+	return r.min.compare(s.max) <= 0 && s.min.compare(r.max) <= 0
+}
+
+func (v osVersion) compare(w osVersion) int { return slices.Compare(v[:], w[:]) }
+
+// contains reports whether r has every version of s.
+func (r osRange) contains(s osRange) bool {
+	return r.min.compare(s.min) <= 0 && s.max.compare(r.max) <= 0
+}
+
+// parseOS reads one to four numbers of at most six digits each, and reports
+// whether there are more behind them.
+func parseOS(s string) (known osRange, more, ok bool) {
+	known.max = endless
+	more = true
+	for i := 0; more && i < len(known.min); i++ {
+		var number string
+		number, s, more = strings.Cut(s, ".")
+		n, err := strconv.Atoi(number)
+		if err != nil || len(number) > 6 || number[0] < '0' {
+			return anyOS, false, false
+		}
+		known.min[i], known.max[i] = n, n
+	}
+	return known, more, true
+}
+
+// String returns r in words, of a client: what its version is.
+func (r osRange) String() string {
+	minText, maxText := r.min.text(), r.max.text()
+	switch {
+	case r == anyOS:
+		return "unknown"
+	case r.max == endless:
+		return minText + " or later"
+	case r.min == unbounded:
+		return "up to " + maxText
+	case minText == maxText:
+		return maxText
+	}
+	return minText + " to " + maxText
+}
+
+func (v osVersion) text() string {
+	var numbers []string
+	for _, n := range v {
+		if n != math.MaxInt {
+			numbers = append(numbers, strconv.Itoa(n))
+		}
+	}
+	for len(numbers) > 1 && numbers[len(numbers)-1] == "0" {
+		numbers = numbers[:len(numbers)-1]
+	}
+	return strings.Join(numbers, ".")
 }

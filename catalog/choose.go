@@ -1,0 +1,308 @@
+package catalog
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"github.com/sealtalk-go/misc"
+)
+
+// A Reason says why a client gets the answer that it gets, or why one release
+// is not that answer.
+type Reason string
+
+// The reasons of an answer. All but the first two belong to the newest newer
+// release that the client may see, and name the first thing that kept it from
+// the client, in this order.
+const (
+	ReasonUpdate    Reason = "update"     // the client gets a release
+	ReasonCurrent   Reason = "current"    // nothing is newer
+	ReasonPlatform  Reason = "platform"   // no build for the client's platform
+	ReasonArch      Reason = "arch"       // no build for its CPU
+	ReasonOS        Reason = "os"         // no build for the version of its OS
+	ReasonOSUnknown Reason = "os-unknown" // the version of its OS is not known well enough
+	ReasonFrom      Reason = "from"       // its version is too old to install this release directly
+	ReasonRollout   Reason = "rollout"    // it is outside the rollout
+	ReasonNoID      Reason = "no-id"      // there is a rollout, and it sent no id
+)
+
+// More reasons why one release is not the answer.
+const (
+	ReasonWithdrawn  Reason = "withdrawn"  // it was taken back
+	ReasonChannel    Reason = "channel"    // it is on a less stable channel than the client
+	ReasonSuperseded Reason = "superseded" // the client gets a newer one
+)
+
+// A Verdict is what a decision says about one release.
+type Verdict struct {
+	Version string `json:"version"` // of the release
+	Channel string `json:"channel"`
+	Reason  Reason `json:"reason"` // ReasonUpdate: it is the answer; ReasonCurrent: it is not newer
+	Detail  string `json:"detail"` // the reason in words
+}
+
+// Choose returns the release that the client asking q should install, nil if
+// there is none, and why. It depends on nothing but q and s. The Reason of an
+// invalid version is empty.
+//
+// The newest release counts that is newer than q.Version, not withdrawn, on the
+// client's channel or a more stable one, and possible: it has a build for the
+// client's platform, CPU and OS, the client is not below its from, and its rollout
+// includes the client's id.
+func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
+	c, err := s.client(q)
+	if err != nil {
+		return nil, ""
+	}
+	why := ReasonCurrent
+	for i := range s.releases {
+		r := &s.releases[i]
+		if r.version.Compare(c.version) <= 0 {
+			break
+		}
+		b, reason := r.judge(&c)
+		switch {
+		case reason == ReasonUpdate && s.minimum != nil && c.version.Compare(*s.minimum) < 0:
+			return b.mandatory, reason
+		case reason == ReasonUpdate:
+			return b.plain, reason
+		case why == ReasonCurrent && reason != ReasonWithdrawn && reason != ReasonChannel:
+			why = reason
+		}
+	}
+	return nil, why
+}
+
+// Explain returns what [Releases.Choose] makes of each release, newest first. It
+// returns misc.ErrInvalidVersion for q.Version.
+func (s *Releases) Explain(q misc.UpdateQuery) ([]Verdict, error) {
+	c, err := s.client(q)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(s.releases))
+	offered := false
+	for i := range s.releases {
+		r := &s.releases[i]
+		_, reason := r.judge(&c)
+		switch {
+		case r.version.Compare(c.version) <= 0 && r.withdrawn == "":
+			reason = ReasonCurrent
+		case reason == ReasonUpdate && offered:
+			reason = ReasonSuperseded
+		case reason == ReasonUpdate:
+			offered = true
+		}
+		verdicts[i] = Verdict{r.version.String(), s.channels[r.channel], reason, s.detail(r, &c, reason)}
+	}
+	return verdicts, nil
+}
+
+// detail is for people who look for the reason in their releases.json.
+func (s *Releases) detail(r *release, c *client, reason Reason) string {
+	switch reason {
+	case ReasonUpdate:
+		return "offered"
+	case ReasonSuperseded:
+		return "possible, but a newer release is offered"
+	case ReasonCurrent:
+		return fmt.Sprintf("not newer than %s, which the client runs", c.version)
+	case ReasonWithdrawn:
+		return "withdrawn: " + r.withdrawn
+	case ReasonChannel:
+		return fmt.Sprintf("the client is on channel %s", s.channels[c.channel])
+	case ReasonPlatform:
+		return fmt.Sprintf("no build for platform %q", c.platform)
+	case ReasonArch:
+		return fmt.Sprintf("no build for platform %q on CPU %q", c.platform, c.arch)
+	case ReasonOS, ReasonOSUnknown:
+		return fmt.Sprintf("for OS version %s, and the client's is %s", r.osFor(c), c.os)
+	case ReasonFrom:
+		return fmt.Sprintf("to be installed from %s on, and the client runs %s", r.from, c.version)
+	case ReasonRollout:
+		return fmt.Sprintf("the rollout is at %s, and the client's place in it is %s", percent(r.rollout), percent(bucket(r.version, c.id)))
+	default:
+		return fmt.Sprintf("the rollout is at %s, and the client sent no id", percent(r.rollout))
+	}
+}
+
+// judge returns the build of r that the client should install, or what is
+// against r. It does not compare versions.
+func (r *release) judge(c *client) (*build, Reason) {
+	switch {
+	case r.withdrawn != "":
+		return nil, ReasonWithdrawn
+	case r.channel > c.channel:
+		return nil, ReasonChannel
+	}
+	b, reason := r.build(c)
+	switch {
+	case b == nil:
+		return nil, reason
+	case r.from != nil && c.version.Compare(*r.from) < 0:
+		return nil, ReasonFrom
+	case r.rollout == everyone:
+		return b, ReasonUpdate
+	case r.rollout == 0:
+		return nil, ReasonRollout
+	case c.id == "":
+		return nil, ReasonNoID
+	case bucket(r.version, c.id) >= r.rollout:
+		return nil, ReasonRollout
+	}
+	return b, ReasonUpdate
+}
+
+// build returns the build for the client, or what keeps all of them from it.
+func (r *release) build(c *client) (*build, Reason) {
+	reason := ReasonPlatform
+	for i := range r.builds {
+		switch b := &r.builds[i]; {
+		case !b.isForPlatform(c):
+		case !b.isForCPU(c):
+			if reason == ReasonPlatform {
+				reason = ReasonArch
+			}
+		case b.os.contains(c.os):
+			return b, ""
+		case c.os.max == endless:
+			reason = ReasonOSUnknown
+		default:
+			reason = ReasonOS
+		}
+	}
+	return nil, reason
+}
+
+// osFor returns in words the OS versions of the builds for the client's platform
+// and CPU.
+func (r *release) osFor(c *client) string {
+	var ranges []string
+	for _, b := range r.builds {
+		if b.isForPlatform(c) && b.isForCPU(c) {
+			ranges = append(ranges, b.os.String())
+		}
+	}
+	return strings.Join(ranges, " and ")
+}
+
+func (b *build) isForPlatform(c *client) bool { return b.platform == "" || b.platform == c.platform }
+
+func (b *build) isForCPU(c *client) bool { return b.cpus == 0 || b.cpus&c.cpus != 0 }
+
+// bucket returns the client's place in the rollout of a version, from 0 to
+// 999,999. The places in different versions are independent.
+func bucket(v misc.Version, id string) int {
+	text := append(append(append(make([]byte, 0, 512), v.String()...), 0), id...)
+	sum := sha256.Sum256(text)
+	place, _ := bits.Mul64(binary.BigEndian.Uint64(sum[:]), everyone)
+	return int(place)
+}
+
+// client is what an UpdateQuery says.
+type client struct {
+	version  misc.Version
+	channel  int // its place in the channels of the Releases
+	platform string
+	arch     string
+	cpus     cpus    // none: a CPU that no build names
+	os       osRange // the versions that it may have; anyOS: unknown
+	id       string
+}
+
+func (s *Releases) client(q misc.UpdateQuery) (client, error) {
+	version, err := misc.ParseVersion(q.Version)
+	if err != nil {
+		return client{}, err
+	}
+	c := client{version: version, platform: cmp.Or(q.Platform, "darwin"), arch: cmp.Or(q.Arch, "x64"), id: q.ClientID}
+	if c.arch == "universal" {
+		c.arch = "x64" // runs on both
+	}
+	c.cpus = cpuNames[c.arch]
+	channel := q.Channel
+	if channel == "" {
+		channel, _, _ = strings.Cut(version.Prerelease(), ".")
+	}
+	c.channel = max(slices.Index(s.channels, channel), 0)
+	c.os = clientOS(q.OSVersion)
+	if c.platform == "darwin" {
+		c.os = macOS(c.os, q.UserAgent)
+	}
+	if c.os == anyOS {
+		c.os = s.leastOS(&c)
+	}
+	return c, nil
+}
+
+// clientOS reads what a client says: the digits and dots at the beginning, up to
+// four numbers.
+func clientOS(said string) osRange {
+	if end := strings.IndexFunc(said, func(c rune) bool { return c != '.' && (c < '0' || c > '9') }); end >= 0 {
+		said = said[:end]
+	}
+	known, _, ok := parseOS(strings.TrimSuffix(said, "."))
+	if !ok {
+		return anyOS
+	}
+	return known
+}
+
+// macOS translates the kernel's versions, 16 to 25, and the 10.16 that macOS 11
+// and later tell old programs. If the client said nothing usable, the kernel's
+// version in the User-Agent counts.
+func macOS(said osRange, userAgent string) osRange {
+	switch major := said.min[0]; {
+	case major >= 16 && major <= 25:
+		return kernel(major)
+	case major >= 0 && (major != 10 || said.min[1] != 16):
+		return said
+	}
+	_, version, _ := strings.Cut(userAgent, "Darwin/")
+	if known := kernel(clientOS(version).min[0]); known != anyOS || said == anyOS {
+		return known
+	}
+	return osRange{osVersion{11}, endless}
+}
+
+// kernel returns the macOS that has version n of the kernel.
+func kernel(n int) osRange {
+	known := osRange{max: endless}
+	put := func(i, n int) { known.min[i], known.max[i] = n, n }
+	switch {
+	case n < 13:
+		return anyOS
+	case n < 20:
+		put(0, 10)
+		put(1, n-4)
+	case n < 25:
+		put(0, n-9)
+	default:
+		put(0, n+1)
+	}
+	return known
+}
+
+// leastOS returns what the OS of a client must be that runs one of the releases:
+// new enough for one of the builds that the client may have.
+func (s *Releases) leastOS(c *client) osRange {
+	i, found := slices.BinarySearchFunc(s.releases, c.version, func(r release, v misc.Version) int { return v.Compare(r.version) })
+	if !found {
+		return anyOS
+	}
+	least := endless
+	for _, b := range s.releases[i].builds {
+		if b.isForPlatform(c) && b.isForCPU(c) && b.os.min.compare(least) < 0 {
+			least = b.os.min
+		}
+	}
+	if least == endless {
+		return anyOS
+	}
+	return osRange{least, endless}
+}

@@ -1,0 +1,68 @@
+package catalog
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Warnings returns what is valid and probably a mistake, each behind its path in
+// the file.
+func (s *Releases) Warnings() (found []string) {
+	warn := func(path, format string, args ...any) {
+		found = append(found, s.file+": "+path+": "+fmt.Sprintf(format, args...))
+	}
+	isOffered := func(fits func(r *release) bool) bool {
+		return slices.ContainsFunc(s.releases, func(r release) bool { return r.withdrawn == "" && r.rollout > 0 && fits(&r) })
+	}
+	for _, r := range s.releases {
+		if r.withdrawn != "" {
+			if !isOffered(func(o *release) bool { return o.channel <= r.channel && o.version.Compare(r.version) > 0 }) {
+				warn(r.path+"withdrawn", "whoever runs %s is offered nothing newer", r.version)
+			}
+			continue
+		}
+		if version := r.builds[0].plain.Version(); sevenWordCharacters.MatchString(version) {
+			warn(r.path+"version", "%q has seven letters or digits in a row: SealTalk's desktop client that runs it stops looking for updates by itself", version)
+		}
+		if _, err := time.Parse(time.DateOnly, r.pubDate); err == nil {
+			warn(r.path+"pub_date", "%q has no time: macOS shows a date in 1970", r.pubDate)
+		}
+		if r.from != nil && !isOffered(func(o *release) bool {
+			return o.channel <= r.channel && o.version.Compare(r.version) < 0 && o.version.Compare(*r.from) >= 0
+		}) {
+			warn(r.path+"from", "no release from %s on and older than %s is offered, so older clients have no way to it", r.from, r.version)
+		}
+		for _, platform := range r.platforms() {
+			if r.isFor(platform, arm64) && !r.isFor(platform, x64) {
+				warn(r.path+"builds", "arm64 without x64 for %s: a client that names no CPU, as SealTalk's desktop client, counts as x64", cmp.Or(platform, "any platform"))
+			}
+		}
+	}
+	if !isOffered(func(r *release) bool {
+		return r.channel == 0 && r.rollout == everyone && slices.ContainsFunc(r.builds, func(b build) bool { return b.os == anyOS && b.cpus.overlap(x64) })
+	}) {
+		warn("releases", "none is for a client that sends no id and no os_version, as SealTalk's desktop client does")
+	}
+	return found
+}
+
+// platforms returns those that the builds of r name, and an empty string if one
+// is for any.
+func (r *release) platforms() []string {
+	var all []string
+	for _, b := range r.builds {
+		all = append(all, b.platform)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (r *release) isFor(platform string, cpu cpus) bool {
+	c := client{platform: platform, cpus: cpu}
+	return slices.ContainsFunc(r.builds, func(b build) bool { return b.isForPlatform(&c) && b.isForCPU(&c) })
+}
+
+var sevenWordCharacters = regexp.MustCompile(`\w{7}`)
