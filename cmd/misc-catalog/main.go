@@ -1,0 +1,229 @@
+// Misc-catalog checks a directory of version files before it is published, and
+// explains which desktop release a client gets from it.
+//
+//	misc-catalog check DIR [-strict] [-json]
+//	misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
+//
+// check prints every problem that keeps a server from using the files, and warns
+// of what is valid and probably a mistake.
+//
+// explain prints the answer to GET /misc/latest_update?QUERY, and for each release
+// whether the client is offered it, or why not. QUERY is what a client sends, such
+// as 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a', or a whole URL.
+//
+// The exit code is 0 if the files are valid, 1 if they are not or if a server would
+// refuse QUERY, and 2 if the command line is wrong. With -strict, check exits 1 for
+// a warning as well.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/n3d"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+const usage = `usage: misc-catalog check DIR [-strict] [-json]
+       misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
+
+check prints the problems of the version files in DIR, and warns of probable mistakes.
+explain prints which release a client with this QUERY gets, and why not another, as in
+        misc-catalog explain versions 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a'
+
+`
+
+func run(args []string, out, errOut io.Writer) (exitCode int) {
+	flags := flag.NewFlagSet("misc-catalog", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.Usage = func() {
+		fmt.Fprint(errOut, usage)
+		flags.PrintDefaults()
+	}
+	asJSON := flags.Bool("json", false, "print JSON")
+	strict := flags.Bool("strict", false, "check: exit 1 for a warning as well")
+	userAgent := flags.String("user-agent", "", "explain: the client's User-Agent, whose Darwin/N tells the version of macOS")
+	words, err := parse(flags, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	case len(words) == 2 && words[0] == "check":
+		return check(words[1], *strict, *asJSON, out)
+	case len(words) == 3 && words[0] == "explain":
+		return explain(words[1], words[2], *userAgent, *asJSON, out)
+	}
+	flags.Usage()
+	return 2
+}
+
+// parse lets flags stand anywhere.
+func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = flags.Args(); len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	return words, nil
+}
+
+// open is catalog.Open as a server calls it, but that it takes any key for the
+// ids of demo_square.json.
+func open(dir string) (*catalog.Catalog, error) {
+	codec, err := n3d.New("any key")
+	if err != nil {
+		return nil, err
+	}
+	return catalog.Open(dir, catalog.Config{Codec: codec, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// report is what check prints.
+type report struct {
+	Problems []string `json:"problems"`
+	Warnings []string `json:"warnings"`
+}
+
+func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
+	found := report{[]string{}, []string{}}
+	c, err := open(dir)
+	if err != nil {
+		found.Problems, exitCode = strings.Split(err.Error(), "\n"), 1
+	} else {
+		found.Warnings = append(found.Warnings, c.Releases().Warnings()...)
+	}
+	if strict && len(found.Warnings) > 0 {
+		exitCode = 1
+	}
+	if asJSON {
+		printJSON(out, found)
+		return exitCode
+	}
+	for _, p := range found.Problems {
+		fmt.Fprintln(out, p)
+	}
+	for _, w := range found.Warnings {
+		fmt.Fprintln(out, "warning:", w)
+	}
+	if err == nil {
+		fmt.Fprintf(out, "%s is valid: %s\n", dir, c.Releases())
+	}
+	return exitCode
+}
+
+// explanation is what explain prints.
+type explanation struct {
+	Status   int               `json:"status"`
+	Answer   json.RawMessage   `json:"answer,omitempty"` // none of a 204
+	Reason   catalog.Reason    `json:"reason,omitempty"`
+	Releases []catalog.Verdict `json:"releases,omitempty"`
+}
+
+func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode int) {
+	c, err := open(dir)
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return 1
+	}
+	e, err := ask(c, query, userAgent)
+	if err != nil {
+		fmt.Fprintln(out, err)
+		return 1
+	}
+	if e.Status >= http.StatusBadRequest {
+		exitCode = 1
+	}
+	if asJSON {
+		printJSON(out, e)
+		return exitCode
+	}
+	fmt.Fprintln(out, e.Status, http.StatusText(e.Status))
+	if e.Answer != nil {
+		printJSON(out, e.Answer)
+	}
+	if e.Reason != "" {
+		fmt.Fprintf(out, "\nreason: %s\n\n", e.Reason)
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, v := range e.Releases {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Version, v.Channel, v.Reason, v.Detail)
+	}
+	_ = table.Flush() // it writes to where the lines above went
+	return exitCode
+}
+
+// ask asks the handler that a server mounts.
+func ask(c *catalog.Catalog, query, userAgent string) (e explanation, err error) {
+	source := &source{Catalog: c}
+	service, err := misc.New(misc.Config{Versions: source, Relations: unused{}, Messenger: unused{}, Captures: misc.NewMemoryStore()})
+	if err != nil {
+		return e, err
+	}
+	handler, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: httpapi.UserFromContext})
+	if err != nil {
+		return e, err
+	}
+	if _, behind, found := strings.Cut(query, "?"); found {
+		query = behind
+	}
+	request := httptest.NewRequest(http.MethodGet, "/misc/latest_update", nil)
+	request.URL.RawQuery = query
+	request.Header.Set("User-Agent", userAgent)
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, request)
+	e.Status, e.Answer = answer.Code, answer.Body.Bytes()
+	if e.Status == http.StatusNoContent {
+		e.Answer = nil
+	}
+	if e.Status < http.StatusBadRequest {
+		_, e.Reason = c.Releases().Choose(source.asked)
+		e.Releases, err = c.Releases().Explain(source.asked)
+	}
+	return e, err
+}
+
+// source remembers what the handler asks.
+type source struct {
+	*catalog.Catalog
+	asked misc.UpdateQuery
+}
+
+func (s *source) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
+	s.asked = q
+	return s.Catalog.LatestRelease(ctx, q)
+}
+
+// unused stands for what latest_update does not ask.
+type unused struct {
+	misc.Relations
+	misc.Messenger
+}
+
+func printJSON(out io.Writer, v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		panic(err) // nothing that is printed here can fail
+	}
+	_, _ = out.Write(b.Bytes())
+}
