@@ -257,6 +257,92 @@ func TestTheSquareIsOptionalUntilOneWasServed(t *testing.T) {
 	assert.EqualError(t, err, "catalog: demo_square.json: [0].id: is a number, so Config.Codec is required")
 }
 
+func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
+	const (
+		two     = `{"releases":[{"version":"2.0.0","rollout":50,BUILDS},{"version":"1.0.3",BUILDS},{"version":"0.9.0","withdrawn":"bad"}]}`
+		lowered = `{"releases":[{"version":"v2.0.0+1","rollout":49.99,BUILDS},{"version":"1.0.4",BUILDS}]}`
+		refused = `level=ERROR msg="catalog: file refused, the last good one is served" file=releases.json error="catalog: releases.json: `
+		lost    = `level=WARN msg="catalog: releases.json takes back what clients were offered" lost="`
+		notList = `catalog: releases.json: releases: must be a list`
+		missing = `catalog: releases.json: open releases.json: no such file or directory`
+	)
+	f := open(t)
+	swap := func(name, text string) func() {
+		return func() { f.swap(name, abbreviations.Replace(text)) }
+	}
+	remove := func(name string) func() { return func() { f.remove(name) } }
+	for _, step := range []struct {
+		name             string
+		do               func()
+		offers, err, log string
+	}{
+		{"squirrel.json alone", func() {}, "1.0.2", "", ""},
+		{"an invalid one", swap("releases.json", `{"releases":1}`), "1.0.2", notList, refused + `releases: must be a list"`},
+		{"squirrel.json goes on", swap(squirrel, newerRelease), "1.0.3", notList, `level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3`},
+		{"the invalid one is gone", remove("releases.json"), "1.0.3", "", `level=INFO msg="catalog: refused file removed" file=releases.json`},
+		{"a valid one", swap("releases.json", two), "1.0.3", "", lines(
+			`level=INFO msg="catalog: file reloaded" file=releases.json version="3 releases up to 2.0.0"`, `level=INFO msg="catalog: releases.json is used, squirrel.json is not read"`)},
+		{"squirrel.json breaks", swap(squirrel, "{"), "1.0.3", "", ""},
+		{"a lower rollout, a version that is missing", swap("releases.json", lowered), "1.0.4", "", lines(
+			`level=INFO msg="catalog: file reloaded" file=releases.json version="2 releases up to 2.0.0"`,
+			lost+`2.0.0 has a rollout of 49.99 %, lowered from 50 %"`, lost+`1.0.3 is missing and was not withdrawn"`)},
+		{"an invalid one again", swap("releases.json", `{"releases":1}`), "1.0.4", notList, refused + `releases: must be a list"`},
+		{"none again", remove("releases.json"), "1.0.4", missing, refused + `open releases.json: no such file or directory"`},
+		{"one that is not offered", swap("releases.json", `{"releases":[{"version":"2.0.0","withdrawn":"bad"},{"version":"1.0.4","withdrawn":"bad"}]}`), "", "",
+			lines(`level=INFO msg="catalog: file reloaded" file=releases.json version="2 releases up to 2.0.0"`)},
+	} {
+		step.do()
+		f.clock.add(time.Second)
+		r, err := f.LatestRelease(t.Context(), misc.UpdateQuery{Version: "1.0.0"})
+		if step.offers == "" {
+			require.ErrorIs(t, err, misc.ErrNoRelease, step.name)
+		} else {
+			require.NoError(t, err, step.name)
+			assert.Equal(t, step.offers, r.Version(), step.name)
+		}
+		if err := f.Err(); step.err == "" {
+			assert.NoError(t, err, step.name)
+		} else if assert.Error(t, err, step.name) {
+			assert.Equal(t, step.err, strings.ReplaceAll(err.Error(), f.dir+"/", ""), step.name)
+		}
+		assert.Equal(t, step.log, f.logged(), step.name)
+	}
+}
+
+func TestOpenReadsReleasesJSONInPlaceOfSquirrelJSON(t *testing.T) {
+	for _, tt := range []struct{ name, releases, squirrel, err string }{
+		{"both", `{"releases":[]}`, goodRelease, ""},
+		{"squirrel.json is invalid", `{"releases":[]}`, "{", ""},
+		{"squirrel.json is missing", `{"releases":[]}`, "", ""},
+		{"releases.json is invalid", `{"releases":[1],"a":1}`, goodRelease, lines(
+			"catalog: releases.json: releases[0]: must be a JSON object", "catalog: releases.json: a: unknown key; known are channels, minimum, releases")},
+		{"releases.json is empty", "", "", "catalog: releases.json: is empty"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log testkit.Log
+			dir := newDir(t, tt.squirrel, goodClients)
+			if tt.squirrel == "" {
+				require.NoError(t, os.Remove(filepath.Join(dir, squirrel)))
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(tt.releases), 0o600))
+			c, err := catalog.Open(dir, catalog.Config{Logger: log.Logger()})
+			if tt.err != "" {
+				require.EqualError(t, err, tt.err)
+				assert.Empty(t, log.String())
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, "level=INFO msg=\"catalog: releases.json is used, squirrel.json is not read\"\n", log.String())
+			_, err = c.LatestRelease(t.Context(), misc.UpdateQuery{Version: "1.0.0"})
+			require.ErrorIs(t, err, misc.ErrNoRelease)
+			_, err = c.LatestRelease(t.Context(), misc.UpdateQuery{Version: "1.0"})
+			require.ErrorIs(t, err, misc.ErrInvalidVersion)
+			assert.Equal(t, "no releases", c.Releases().String())
+		})
+	}
+	assert.Equal(t, "1 release up to 1.0.2", open(t).Releases().String())
+}
+
 func newDirWith(t *testing.T, square string) string {
 	dir := newDir(t, goodRelease, goodClients)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, demoSquare), []byte(square), 0o600))

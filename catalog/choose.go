@@ -243,13 +243,11 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 // clientOS reads what a client says: the digits and dots at the beginning, up to
 // four numbers.
 func clientOS(said string) osRange {
-	if end := strings.IndexFunc(said, func(c rune) bool { return c != '.' && (c < '0' || c > '9') }); end >= 0 {
-		said = said[:end]
-	}
-	known, _, ok := parseOS(strings.TrimSuffix(said, "."))
-	if !ok {
+	said = said[:len(said)-len(strings.TrimLeft(said, "0123456789."))]
+	if said == "" {
 		return anyOS
 	}
+	known, _, _ := parseOS(strings.TrimSuffix(said, "."))
 	return known
 }
 

@@ -3,11 +3,14 @@ package catalog_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,6 +74,149 @@ func TestEachClientGetsItsRelease(t *testing.T) {
 	}
 }
 
+func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
+	s, err := catalog.ParseReleases([]byte(`{"releases":[{"version":"2.0.0","builds":[
+		{"platform":"darwin","min_os":"99","url":"https://x.test/a"},{"platform":"win32","min_os":"99","url":"https://x.test/b"}]}]}`))
+	require.NoError(t, err)
+	for _, tt := range []struct{ platform, osVersion, userAgent, os string }{
+		{"darwin", "14.4", "Darwin/22.5.0", "14.4"},
+		{"darwin", "14.4.1.9", "", "14.4.1.9"},
+		{"darwin", "14.4.1.9.77777777", "", "14.4.1.9"},
+		{"darwin", "010.0.0", "", "10"},
+		{"darwin", "15-beta", "", "15"},
+		{"darwin", "14.", "", "14"},
+		{"darwin", "14..4", "", "unknown"},
+		{"darwin", "14..", "", "unknown"},
+		{"darwin", ".14", "", "unknown"},
+		{"darwin", "14.1000000", "", "unknown"},
+		{"darwin", "Sonoma", "", "unknown"},
+		{"darwin", "", "", "unknown"},
+		{"darwin", "15.9", "", "15.9"},
+		{"darwin", "16.7.0", "", "10.12"},
+		{"darwin", "19", "", "10.15"},
+		{"darwin", "20.1", "", "11"},
+		{"darwin", "24", "", "15"},
+		{"darwin", "25.0", "", "26"},
+		{"darwin", "26.1", "", "26.1"},
+		{"darwin", "10.15.7", "", "10.15.7"},
+		{"darwin", "10.16", "", "11 or later"},
+		{"darwin", "10.16.2", "Darwin/12.0", "11 or later"},
+		{"darwin", "10.16", "SealTalk/1 CFNetwork/1 Darwin/23.1.0 (x86_64)", "14"},
+		{"darwin", "10.17", "Darwin/23.1.0", "10.17"},
+		{"darwin", "9.16", "Darwin/23.1.0", "9.16"},
+		{"darwin", "", "Darwin/12.6", "unknown"},
+		{"darwin", "", "Darwin/13", "10.9"},
+		{"darwin", "Sonoma", "Darwin/15.6.0", "10.11"},
+		{"darwin", "", "Darwin/25.0.0", "26"},
+		{"darwin", "", "Darwin/26.0.0", "27"},
+		{"darwin", "", "Darwin/", "unknown"},
+		{"darwin", "", "Darwin/1000000", "unknown"},
+		{"darwin", "", "darwin/22", "unknown"},
+		{"", "22.6.0", "", "13"},
+		{"win32", "10.0.19045", "Darwin/22.5.0", "10.0.19045"},
+		{"win32", "22.6.0", "", "22.6"},
+		{"win32", "", "Darwin/22.5.0", "unknown"},
+	} {
+		verdicts, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})
+		require.NoError(t, err)
+		assert.Equal(t, "for OS version 99 or later, and the client's is "+tt.os, verdicts[0].Detail, tt)
+		unknown := strings.HasSuffix(tt.os, "unknown") || strings.HasSuffix(tt.os, "later")
+		assert.Equal(t, unknown, verdicts[0].Reason == catalog.ReasonOSUnknown, tt)
+	}
+}
+
+func TestTheBestOfTheBuildsThatFitIsOffered(t *testing.T) {
+	build := func(name, rest string) string { return `{"url":"https://x.test/` + name + `"` + rest + `}` }
+	h := newReleasesHost(t, `{"releases":[{"version":"2.0.0","builds":[`+strings.Join([]string{
+		build("any", ""),
+		build("x64", `,"arch":"x64"`),
+		build("darwin", `,"platform":"darwin"`),
+		build("darwin-three", `,"platform":"darwin","arch":["ia32","universal"]`),
+		build("darwin-universal", `,"platform":"darwin","arch":"universal","max_os":"13"`),
+		build("darwin-arm64", `,"platform":"darwin","arch":"arm64","min_os":"13.1"`),
+		build("win32-old", `,"platform":"win32","arch":"x64","max_os":"6.3"`),
+		build("win32-new", `,"platform":"win32","arch":"x64","min_os":"6.4"`),
+	}, ",")+`]}]}`)
+	for _, tt := range []struct{ query, offered string }{
+		{"version=1.0.0&platform=linux&arch=mips", "any"},
+		{"version=1.0.0&platform=linux", "x64"},
+		{"version=1.0.0&platform=linux&arch=universal", "x64"},
+		{"version=1.0.0&platform=linux&arch=arm64", "any"},
+		{"version=1.0.0", "darwin-three"},
+		{"version=1.0.0&os_version=13", "darwin-universal"},
+		{"version=1.0.0&os_version=13.7", "darwin-universal"},
+		{"version=1.0.0&os_version=14", "darwin-three"},
+		{"version=1.0.0&os_version=13&arch=arm64", "darwin-universal"},
+		{"version=1.0.0&os_version=13.1&arch=arm64", "darwin-arm64"},
+		{"version=1.0.0&os_version=13.0.9&arch=arm64", "darwin-universal"},
+		{"version=1.0.0&os_version=14&arch=ia32", "darwin-three"},
+		{"version=1.0.0&arch=mips", "darwin"},
+		{"version=1.0.0&platform=win32&os_version=6.3.0", "win32-old"},
+		{"version=1.0.0&platform=win32&os_version=6.3", "win32-old"},
+		{"version=1.0.0&platform=win32&os_version=6.3.1", "win32-old"}, // whose max_os has all of 6.3
+		{"version=1.0.0&platform=win32&os_version=6.4", "win32-new"},
+	} {
+		offered, _ := h.ask(tt.query, "")
+		assert.Equal(t, "2.0.0 "+tt.offered, offered, tt.query)
+	}
+}
+
+func TestWhatRunsAReleaseHasAnOSThatIsNewEnoughForIt(t *testing.T) {
+	s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"channels":["stable","beta"],"releases":[
+		{"version":"2.0.0","builds":[{"platform":"darwin","min_os":"12",URL},{"platform":"win32","min_os":"10","max_os":"10",URL}]},
+		{"version":"1.5.0","withdrawn":"bad","builds":[{"platform":"darwin","arch":"x64","min_os":"12.1",URL},{"platform":"darwin","arch":"universal","min_os":"12",URL},{"platform":"win32","min_os":"10",URL}]},
+		{"version":"1.4.0","builds":[{"platform":"darwin","arch":"x64","min_os":"12",URL},{"platform":"darwin","arch":"universal","min_os":"11.9",URL}]},
+		{"version":"1.3.0","builds":[{"platform":"darwin","min_os":"13",URL},BUILD]},
+		{"version":"1.2.0-beta.1","builds":[{"platform":"darwin","arch":"arm64","min_os":"13",URL},{"arch":"x64",URL}]},
+		{"version":"1.6.0","builds":[{"platform":"darwin","max_os":"14",URL}]}]}`)))
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		version, platform, arch string
+		reason                  catalog.Reason
+	}{
+		{"1.5.0", "darwin", "x64", catalog.ReasonUpdate},
+		{"v1.5.0+7", "darwin", "arm64", catalog.ReasonUpdate},
+		{"1.5.1", "darwin", "x64", catalog.ReasonOSUnknown},       // which is not in the file
+		{"1.4.0", "darwin", "x64", catalog.ReasonOSUnknown},       // 11.9 at least
+		{"1.3.0", "darwin", "x64", catalog.ReasonOSUnknown},       // anything
+		{"1.5.0", "win32", "x64", catalog.ReasonOSUnknown},        // 10 at least, and perhaps more than max_os
+		{"1.5.0", "linux", "x64", catalog.ReasonPlatform},         // of which the file knows nothing
+		{"1.6.0", "darwin", "x64", catalog.ReasonOSUnknown},       // anything, too
+		{"1.2.0-beta.1", "darwin", "arm64", catalog.ReasonUpdate}, // 13 at least
+	} {
+		_, reason := s.Choose(misc.UpdateQuery{Version: tt.version, Platform: tt.platform, Arch: tt.arch})
+		assert.Equal(t, tt.reason, reason, tt)
+	}
+}
+
+func TestAPlaceInARolloutIsThatOfEveryInstance(t *testing.T) {
+	for _, tt := range []struct{ version, id, place string }{
+		{"2.0.1", "alice", "64.886 %"},
+		{"v2.0.1+build", "alice", "64.886 %"},
+		{"2.0.2", "alice", "24.912 %"},
+		{"2.0.1", "小明", "20.6702 %"},
+		{"1.10.0-beta.1", "6f1f0c2e-3a5b-4a57-9a0e-0d6a3c1b7e55", "14.1147 %"},
+	} {
+		s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"releases":[{"version":"` + tt.version + `","channel":"stable","rollout":0.01,BUILDS}]}`)))
+		require.NoError(t, err)
+		verdicts, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
+		require.NoError(t, err)
+		assert.Equal(t, "the rollout is at 0.01 %, and the client's place in it is "+tt.place, verdicts[0].Detail)
+	}
+}
+
+func TestOneReleaseIsServedAlikeFromBothFiles(t *testing.T) {
+	const fields = `"version":"v1.0.2-rc.1+7","name":"SealTalk","notes":"<a>","pub_date":"2017-05-05"`
+	squirrel := newHostOver(t, `{`+fields+`,"url":"https://x.test/a.zip","size":5,"a":null}`, "")
+	releases := newHostOver(t, "not read", `{"releases":[{`+fields+`,"channel":"stable","builds":[{"url":"https://x.test/a.zip","extra":{"size":5,"a":null}}]}]}`)
+	for _, query := range []string{
+		"version=1.0.1&platform=darwin", "version=1.0.2", "version=1.0.2-rc.1", "version=1.0.2-beta.7%2B5&channel=beta&id=a&arch=mips&platform=plan9&os_version=x",
+		"", "version=1.0", "version=1.0.0&version=1.0.0", "version=1.0.0&%zz",
+	} {
+		assert.Equal(t, squirrel.get(query, ""), releases.get(query, ""), query)
+	}
+}
+
 // releasesHost serves a releases.json over HTTP.
 type releasesHost struct {
 	*catalog.Catalog
@@ -81,11 +227,22 @@ type releasesHost struct {
 
 func newReleasesHost(t *testing.T, releases string) *releasesHost {
 	t.Helper()
+	return newHostOver(t, "not read", releases)
+}
+
+// newHostOver leaves releases.json out if it is empty.
+func newHostOver(t *testing.T, squirrel, releases string) *releasesHost {
+	t.Helper()
 	h := &releasesHost{t: t}
-	dir := newDir(t, "not read", goodClients)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(releases), 0o600))
+	dir := newDir(t, squirrel, goodClients)
+	if releases != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(releases), 0o600))
+	}
 	var err error
-	h.Catalog, err = catalog.Open(dir, catalog.Config{Decided: func(_ context.Context, _ misc.UpdateQuery, why catalog.Reason) { h.reason = why }})
+	h.Catalog, err = catalog.Open(dir, catalog.Config{
+		Decided: func(_ context.Context, _ misc.UpdateQuery, why catalog.Reason) { h.reason = why },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
 	require.NoError(t, err)
 	service, err := misc.New(misc.Config{Versions: h, Relations: misctest.NewRelations(misctest.World{}), Captures: misc.NewMemoryStore(), Messenger: &misctest.Messenger{}})
 	require.NoError(t, err)
@@ -94,24 +251,31 @@ func newReleasesHost(t *testing.T, releases string) *releasesHost {
 	return h
 }
 
-// ask returns the version and the last part of the URL that are offered, whether
-// it is mandatory, and the reason.
-func (h *releasesHost) ask(query, userAgent string) (offered, reason string) {
+// get returns the status and the body.
+func (h *releasesHost) get(query, userAgent string) string {
 	h.t.Helper()
 	r := httptest.NewRequest("GET", "/misc/latest_update?"+query, nil)
 	r.Header.Set("User-Agent", userAgent)
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
-	if w.Code == http.StatusNoContent {
-		require.Empty(h.t, w.Body.String())
+	return strings.TrimSpace(fmt.Sprintln(w.Code, w.Body))
+}
+
+// ask returns the version and the last part of the URL that are offered, whether
+// the update is mandatory, and the reason.
+func (h *releasesHost) ask(query, userAgent string) (offered, reason string) {
+	h.t.Helper()
+	status, body, _ := strings.Cut(h.get(query, userAgent), " ")
+	if status == "204" {
+		require.Empty(h.t, body)
 		return "", string(h.reason)
 	}
-	require.Equal(h.t, http.StatusOK, w.Code, w.Body.String())
+	require.Equal(h.t, "200", status, body)
 	var answer struct {
 		Version, URL string
 		Mandatory    *bool
 	}
-	require.NoError(h.t, json.Unmarshal(w.Body.Bytes(), &answer))
+	require.NoError(h.t, json.Unmarshal([]byte(body), &answer))
 	offered = answer.Version + " " + path.Base(answer.URL)
 	if answer.Mandatory != nil {
 		require.True(h.t, *answer.Mandatory)

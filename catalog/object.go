@@ -68,13 +68,17 @@ func (o *object) text(key string) string {
 	return s
 }
 
-// given returns the string under key, and whether there is a value.
+// given returns the string under key, and whether there is one.
 func (o *object) given(key string) (s string, given bool) {
 	value := o.take(key)
-	if value != nil && json.Unmarshal(value, &s) != nil {
-		o.add(key, "must be a string")
+	if value == nil {
+		return "", false
 	}
-	return s, value != nil
+	if json.Unmarshal(value, &s) != nil {
+		o.add(key, "must be a string")
+		return "", false
+	}
+	return s, true
 }
 
 // version returns the version under key, nil if it is missing or invalid.

@@ -310,21 +310,21 @@ func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
 	fields.URL = o.text("url")
 	if extra := o.take("extra"); extra != nil {
 		in := parseObject(extra, o.path+"extra.")
-		if _, set := in.rest["mandatory"]; set {
-			in.add("mandatory", "follows from minimum and must not be in extra")
+		for _, key := range []string{"version", "url", "name", "notes", "pub_date", "mandatory"} {
+			if _, set := in.rest[key]; set {
+				in.add(key, "has a place of its own and must not be in extra")
+				delete(in.rest, key)
+			}
 		}
 		fields.Extra = in.rest
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
 	at := func(field string) string {
-		switch field {
-		case "version", "pub_date":
-			return "" // the release's own problem
-		case "url":
+		if field == "url" {
 			return field
 		}
-		return "extra." + field
+		return "" // a problem of the release, which has named it
 	}
 	var err error
 	b.plain, err = misc.NewRelease(fields)

@@ -1,0 +1,184 @@
+package catalog_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc/catalog"
+)
+
+// Abbreviations in the files below: a list with one build, one build, and the
+// rest of a build.
+var abbreviations = strings.NewReplacer(
+	"BUILDS", `"builds":[{"url":"https://x.test/a.zip"}]`,
+	"BUILD", `{"url":"https://x.test/a.zip"}`,
+	"URL", `"url":"https://x.test/a.zip"`)
+
+// releasesFiles are contents of releases.json with their problems, none if they
+// are right.
+var releasesFiles = []struct{ name, file, problems string }{
+	{"empty list", `{"releases":[]}`, ""},
+	{"smallest", `{"releases":[{"version":"1.0.2",BUILDS}]}`, ""},
+	{"null is missing", `{"channels":null,"minimum":null,"releases":[{"version":"1.0.2","name":null,"notes":null,"pub_date":null,"channel":null,"from":null,"rollout":null,"withdrawn":null,
+		"builds":[{"platform":null,"arch":null,"min_os":null,"max_os":null,"extra":null,URL}]}]}`, ""},
+	{"empty texts", `{"releases":[{"version":"1.0.2","name":"","notes":"","pub_date":"",BUILDS}]}`, ""},
+	{"no releases", `{}`, "releases: required, but may be empty"},
+	{"null for releases", `{"releases":null}`, "releases: required, but may be empty"},
+	{"releases in an object", `{"releases":{}}`, "releases: must be a list"},
+	{"a list", `[]`, "must be a JSON object"},
+	{"not JSON", `{"releases":[}`, "is not valid JSON: invalid character '}' looking for beginning of value (at byte 14)"},
+	{"not UTF-8", "{\"releases\":[],\"\xff\":1}", "is not valid UTF-8"},
+	{"a release, a build and extra that are no objects", `{"releases":[1,{"version":"1.0.2","builds":[null,{"extra":[],URL}]}]}`,
+		"releases[0]: must be a JSON object\nreleases[1].builds[0]: must be a JSON object\nreleases[1].builds[1].extra: must be a JSON object"},
+	{"unknown keys", `{"release":[],"releases":[{"version":"1.0.2","rolout":5,"Notes":"","builds":[{URL,"min-os":"12","":1}]}]}`,
+		`releases[0].builds[0].: unknown key; known are platform, arch, min_os, max_os, url, extra
+releases[0].builds[0].min-os: unknown key; known are platform, arch, min_os, max_os, url, extra
+releases[0].Notes: unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds
+releases[0].rolout: unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds
+release: unknown key; known are channels, minimum, releases`},
+	{"keys that stand twice", `{"releases":[{"version":"1.0.2","builds":[{URL,"extra":{"a":{"b":1,"\u0062":2},"c":[{"d":1e999,"d":1}]}}],"version":"1.0.2"}],"releases":[{"version":"1.0.3",BUILDS}]}`,
+		"releases[0].builds[0].extra.a.b: stands twice\nreleases[0].builds[0].extra.c[0].d: stands twice\nreleases[0].version: stands twice\nreleases: stands twice"},
+
+	{"channels", `{"channels":["stable","Beta-2"],"releases":[{"version":"1.0.2","channel":"Beta-2",BUILDS}]}`, ""},
+	{"16 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p"],"releases":[]}`, ""},
+	{"17 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"],"releases":[]}`, "channels: must be a list of 1 to 16 strings"},
+	{"no channels", `{"channels":[],"releases":[]}`, "channels: must be a list of 1 to 16 strings"},
+	{"a channel alone", `{"channels":"stable","releases":[]}`, "channels: must be a list of 1 to 16 strings"},
+	{"channels that are none", `{"channels":["a","b c","","ä","a"],"releases":[]}`, `channels[1]: "b c" must consist of letters, digits and hyphens
+channels[2]: "" must consist of letters, digits and hyphens
+channels[3]: "ä" must consist of letters, digits and hyphens
+channels[4]: "a" stands twice`},
+	{"the channel of a prerelease", `{"channels":["stable","rc"],"releases":[{"version":"1.0.2-rc.1",BUILDS},{"version":"1.0.2-beta.1","channel":"rc",BUILDS}]}`, ""},
+	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: "rc" is not one of channels`},
+	{"unknown channel", `{"releases":[{"version":"1.0.2","channel":"Stable",BUILDS},{"version":"1.0.3","channel":"",BUILDS}]}`,
+		"releases[0].channel: \"Stable\" is not one of channels\nreleases[1].channel: \"\" is not one of channels"},
+
+	{"minimum as new as the newest", `{"minimum":"v1.0.2+5","releases":[{"version":"1.0.2",BUILDS}]}`, ""},
+	{"minimum that is no version", `{"minimum":"1.0","releases":[]}`, `minimum: "1.0" is not a semantic version such as 1.0.2`},
+	{"minimum that nobody could obey", `{"minimum":"1.0.0","channels":["stable","beta"],"releases":[{"version":"1.0.0-rc.1","channel":"stable",BUILDS},
+		{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},{"version":"1.0.3","channel":"beta",BUILDS}]}`,
+		"minimum: nobody could obey: no release on channel stable, not withdrawn and with a rollout of 100, is as new as 1.0.0"},
+
+	{"versions", `{"releases":[{BUILDS},{"version":"1.0",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: "" is not a semantic version such as 1.0.2
+releases[1].version: "1.0" is not a semantic version such as 1.0.2
+releases[2].version: must be a string`},
+	{"versions that are equal", `{"releases":[{"version":"v1.0.2+1",BUILDS},{"version":"1.0.2",BUILDS}]}`, "releases[1].version: 1.0.2 stands at releases[0].version, too"},
+	{"texts", `{"releases":[{"version":"1.0.2","name":1,"notes":[],"pub_date":"2026-11-24T08:00:00.5Z",BUILDS}]}`, `releases[0].name: must be a string
+releases[0].notes: must be a string
+releases[0].pub_date: "2026-11-24T08:00:00.5Z" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second`},
+	{"from", `{"releases":[{"version":"1.0.2","from":"1.0.2-0",BUILDS}]}`, ""},
+	{"from that is not below", `{"releases":[{"version":"1.0.2-0","channel":"stable","from":"1.0.2-0+1",BUILDS},{"version":"1.0.1","from":"",BUILDS}]}`,
+		"releases[0].from: 1.0.2-0 must be below the release's version, 1.0.2-0\nreleases[1].from: \"\" is not a semantic version such as 1.0.2"},
+	{"rollouts", `{"releases":[{"version":"1.0.1","rollout":0,BUILDS},{"version":"1.0.2","rollout":0.01,BUILDS},{"version":"1.0.3","rollout":33.33,BUILDS},{"version":"1.0.4","rollout":1e2,BUILDS}]}`, ""},
+	{"rollouts that are none", `{"releases":[{"version":"1.0.1","rollout":-0.01,BUILDS},{"version":"1.0.2","rollout":100.01,BUILDS},{"version":"1.0.3","rollout":33.333,BUILDS},
+		{"version":"1.0.4","rollout":"5",BUILDS},{"version":"1.0.5","rollout":1e999,BUILDS}]}`, strings.Join([]string{
+		"releases[0].rollout: must be a number from 0 to 100 with at most two decimals", "releases[1].rollout: must be a number from 0 to 100 with at most two decimals",
+		"releases[2].rollout: must be a number from 0 to 100 with at most two decimals", "releases[3].rollout: must be a number from 0 to 100 with at most two decimals",
+		"releases[4].rollout: must be a number from 0 to 100 with at most two decimals"}, "\n")},
+	{"withdrawn", `{"releases":[{"version":"1.0.2","withdrawn":"bad"},{"version":"1.0.1","withdrawn":"bad","builds":[]},{"version":"1.0.0","withdrawn":"bad",BUILDS}]}`, ""},
+	{"withdrawn for no reason", `{"releases":[{"version":"1.0.2","withdrawn":"",BUILDS},{"version":"1.0.1","withdrawn":true,BUILDS}]}`,
+		"releases[0].withdrawn: must say why\nreleases[1].withdrawn: must be a string"},
+	{"no builds", `{"releases":[{"version":"1.0.2"},{"version":"1.0.1","builds":[]},{"version":"1.0.0","builds":{}}]}`, `releases[0].builds: at least one is required, except of a withdrawn release
+releases[1].builds: at least one is required, except of a withdrawn release
+releases[2].builds: must be a list`},
+
+	{"platforms", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin",URL},{"platform":"win32",URL},{"platform":"linux",URL},BUILD]}]}`, ""},
+	{"unknown platform", `{"releases":[{"version":"1.0.2","builds":[{"platform":"macos",URL},{"platform":"",URL}]}]}`,
+		"releases[0].builds[0].platform: \"macos\" is not darwin, win32 or linux\nreleases[0].builds[1].platform: \"\" is not darwin, win32 or linux"},
+	{"CPUs", `{"releases":[{"version":"1.0.2","builds":[{"arch":"x64",URL},{"arch":["arm64"],URL},{"arch":["ia32","x64"],URL},{"arch":["ia32","universal"],URL},BUILD]}]}`, ""},
+	{"unknown CPUs", `{"releases":[{"version":"1.0.2","builds":[{"arch":"x86",URL},{"arch":[],URL},{"arch":["x64",1],URL},{"arch":["X64"],URL},{"arch":1,URL}]}]}`, `releases[0].builds[0].arch: "x86" is not x64, arm64, ia32 or universal
+releases[0].builds[1].arch: must be a string or a list of strings
+releases[0].builds[2].arch: must be a string or a list of strings
+releases[0].builds[3].arch: "X64" is not x64, arm64, ia32 or universal
+releases[0].builds[4].arch: must be a string or a list of strings`},
+	{"OS versions", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"10.13","max_os":"10.13",URL},{"platform":"darwin","min_os":"26",URL},{"platform":"win32","min_os":"16.0.999999.0",URL},{"platform":"linux","max_os":"0",URL}]}]}`, ""},
+	{"OS versions that are none", `{"releases":[{"version":"1.0.2","builds":[{"platform":"linux","min_os":"",URL},{"platform":"linux","min_os":"1.2.3.4.5",URL},{"platform":"linux","min_os":"1.",URL},{"platform":"linux","max_os":"1000000",URL},
+		{"platform":"linux","max_os":"+5",URL},{"platform":"linux","max_os":12,URL},{"min_os":"12",URL}]}]}`, `releases[0].builds[0].min_os: "" is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[1].min_os: "1.2.3.4.5" is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[2].min_os: "1." is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[3].max_os: "1000000" is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[4].max_os: "+5" is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[5].max_os: must be a string
+releases[0].builds[6].min_os: needs a platform beside it`},
+	{"kernels of macOS", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"16",URL},{"platform":"darwin","max_os":"25.6",URL},{"platform":"darwin","min_os":"15","max_os":"26",URL}]}]}`,
+		"releases[0].builds[0].min_os: 16 is a kernel's version: there is no macOS 16 to 25\nreleases[0].builds[1].max_os: 25.6 is a kernel's version: there is no macOS 16 to 25"},
+	{"no OS is left", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"13.0.1","max_os":"13.0.0",URL}]}]}`, "releases[0].builds[0].max_os: is below min_os"},
+	{"one OS is left", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"13.6","max_os":"13",URL}]}]}`, ""},
+	{"URLs", `{"releases":[{"version":"1.0.2","builds":[{"arch":"x64"},{"arch":"arm64","url":"a.zip"},{"arch":"ia32","url":5}]}]}`, `releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL
+releases[0].builds[1].url: "a.zip" is not an absolute, percent-encoded https or http URL
+releases[0].builds[2].url: must be a string`},
+	{"extra with keys of our own", `{"minimum":"1.0.2","releases":[{"version":"1.0.2","builds":[{URL,"extra":{"url":1,"name":null,"mandatory":false,"size":1}}]}]}`, `releases[0].builds[0].extra.url: has a place of its own and must not be in extra
+releases[0].builds[0].extra.name: has a place of its own and must not be in extra
+releases[0].builds[0].extra.mandatory: has a place of its own and must not be in extra`},
+
+	{"builds that differ in each way", `{"releases":[{"version":"1.0.2","builds":[BUILD,{"arch":"x64",URL},{"arch":"arm64",URL},{"arch":"universal",URL},{"arch":["x64","arm64","ia32"],URL},{"platform":"darwin","arch":"x64",URL},
+		{"platform":"win32","max_os":"6.3",URL},{"platform":"win32","min_os":"6.4","max_os":"9",URL},{"platform":"win32","min_os":"10",URL}]}]}`, ""},
+	{"builds for the same clients", `{"releases":[{"version":"1.0.2","builds":[BUILD,BUILD]},{"version":"1.0.1","builds":[{"arch":"universal",URL},{"platform":"darwin","arch":"universal",URL},{"arch":["ia32","x64"],URL}]},
+		{"version":"1.0.0","builds":[{"platform":"darwin","max_os":"13",URL},{"platform":"darwin","min_os":"13.6.9.9",URL}]}]}`,
+		`releases[0].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
+releases[1].builds[2]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
+releases[2].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ`},
+}
+
+func TestAReleasesFileIsAcceptedOrEveryProblemIsNamedWithItsPath(t *testing.T) {
+	for _, tt := range releasesFiles {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := catalog.ParseReleases([]byte(abbreviations.Replace(tt.file)))
+			if tt.problems != "" {
+				require.EqualError(t, err, "catalog: "+strings.ReplaceAll(tt.problems, "\n", "\ncatalog: "))
+				assert.Nil(t, s)
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestProbableMistakesAreWarnedOf(t *testing.T) {
+	full, err := os.ReadFile("testdata/releases.json")
+	require.NoError(t, err)
+	for _, tt := range []struct{ name, file, warnings string }{
+		{"a date alone", string(full), `releases[3].pub_date: "2026-06-01" has no time: macOS shows a date in 1970`},
+		{"nothing", `{"releases":[{"version":"1.0.2","pub_date":"2026-06-01T10:00:00Z",BUILDS}]}`, ""},
+		{"no releases", `{"releases":[]}`, "releases: none is for a client that sends no id and no os_version, as SealTalk's desktop client does"},
+		{
+			"nothing for SealTalk's own client", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},
+				{"version":"1.0.3","channel":"beta",BUILDS},{"version":"1.0.4","builds":[{"platform":"darwin","min_os":"12",URL},{"arch":"ia32",URL}]}]}`,
+			"releases: none is for a client that sends no id and no os_version, as SealTalk's desktop client does",
+		},
+		{
+			"versions that end the search for updates", `{"channels":["stable","nightly","weekly"],"releases":[{"version":"1.0.2",BUILDS},{"version":"1.0.3-weekly.1",BUILDS},{"version":"1.0.3-nightly.1",BUILDS},{"version":"1.0.1+build7-8",BUILDS}]}`,
+			"releases[2].version: \"1.0.3-nightly.1\" has seven letters or digits in a row: SealTalk's desktop client that runs it stops looking for updates by itself",
+		},
+		{
+			"arm64 without x64", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","arch":"arm64",URL},{"platform":"win32","arch":["arm64","ia32"],URL},{"platform":"win32","arch":"x64",URL}]},
+				{"version":"1.0.1",BUILDS},{"version":"1.0.0","builds":[{"arch":"arm64",URL}]},{"version":"0.9.0","builds":[{"platform":"darwin","arch":"arm64",URL},{"arch":"x64",URL}]}]}`,
+			`releases[0].builds: arm64 without x64 for darwin: a client that names no CPU, as SealTalk's desktop client, counts as x64
+releases[2].builds: arm64 without x64 for any platform: a client that names no CPU, as SealTalk's desktop client, counts as x64`,
+		},
+		{
+			"a from that nothing leads to", `{"channels":["stable","beta"],"releases":[{"version":"2.0.0","from":"1.4.0",BUILDS},{"version":"1.5.0","withdrawn":"bad",BUILDS},{"version":"1.4.5","rollout":0,BUILDS},
+				{"version":"1.4.1-beta.1",BUILDS},{"version":"1.3.9",BUILDS},{"version":"2.0.1-beta.1","from":"1.4.0",BUILDS}]}`,
+			"releases[0].from: no release from 1.4.0 on and older than 2.0.0 is offered, so older clients have no way to it",
+		},
+		{"a from that is met exactly", `{"releases":[{"version":"2.0.0","from":"1.4.0",BUILDS},{"version":"1.4.0",BUILDS}]}`, ""},
+		{
+			"withdrawn, and nothing newer", `{"channels":["stable","beta"],"releases":[{"version":"2.0.0","withdrawn":"bad"},{"version":"2.0.1","rollout":0,BUILDS},{"version":"2.0.2-beta.1",BUILDS},{"version":"1.0.0","withdrawn":"bad"},{"version":"1.0.1",BUILDS}]}`,
+			"releases[0].withdrawn: whoever runs 2.0.0 is offered nothing newer",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := catalog.ParseReleases([]byte(abbreviations.Replace(tt.file)))
+			require.NoError(t, err)
+			want := ""
+			if tt.warnings != "" {
+				want = "releases.json: " + strings.ReplaceAll(tt.warnings, "\n", "\nreleases.json: ")
+			}
+			assert.Equal(t, want, strings.Join(s.Warnings(), "\n"))
+		})
+	}
+}
