@@ -9,14 +9,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/rongcloud"
 	"github.com/sealtalk-go/misc/sqlstore"
@@ -175,25 +179,51 @@ func load(b *testing.B, address string, request func(client int) string, want st
 // versions compares the GET endpoints with a handler that does nothing but
 // write the same body.
 func (t *table) versions(b *testing.B) {
-	ours := over(misc.Config{Relations: misctest.NewRelations(misctest.World{}), Captures: misc.NewMemoryStore(), Messenger: noCloud{}})
-	for _, tt := range []struct{ name, query, body, wanted string }{
-		{"latest_update", "?version=1.0.0&platform=darwin", releaseJSON, "≤ 2 µs, ≤ 12 allocations more"},
-		{"client_version", "", clientsJSON, "≤ 0.5 µs, ≤ 4 allocations more"},
-		{"mobile_version", "", `{"code":200,"result":` + clientsJSON + `}`, "≤ 0.5 µs, ≤ 4 allocations more"},
+	parts := misc.Config{Relations: misctest.NewRelations(misctest.World{}), Captures: misc.NewMemoryStore(), Messenger: noCloud{}}
+	single := over(parts)
+	dir := versionsDir(b)
+	writeFile(b, filepath.Join(dir, "releases.json"), manyReleases())
+	parts.Versions = must(catalog.Open(dir, catalog.Config{Logger: slog.New(slog.DiscardHandler)}))
+	many := over(parts)
+	const newest = `{"version":"2.0.99","url":"https://example.com/2.0.99-1.zip","notes":"100 of 100","mandatory":true,"size":99}`
+	for _, tt := range []struct {
+		ours                            http.Handler
+		name, path, query, body, wanted string
+	}{
+		{single, "latest_update", "latest_update", "?version=1.0.0&platform=darwin", releaseJSON, "≤ 2 µs, ≤ 12 allocations more"},
+		{many, "latest_update, 100 releases of 4 builds", "latest_update", "?version=1.0.0&platform=darwin", newest, "≤ 2.5 µs, ≤ 14 allocations more"},
+		{many, "latest_update, 100 releases of 4 builds, all parameters", "latest_update",
+			"?version=1.0.0&platform=darwin&arch=arm64&os_version=14.4&channel=stable&id=6f1f0c2e-3a5b-4a57-9a0e-0d6a3c1b7e55",
+			newest, "≤ 2.5 µs, ≤ 14 allocations more"},
+		{single, "client_version", "client_version", "", clientsJSON, "≤ 0.5 µs, ≤ 4 allocations more"},
+		{single, "mobile_version", "mobile_version", "", `{"code":200,"result":` + clientsJSON + `}`, "≤ 0.5 µs, ≤ 4 allocations more"},
 	} {
-		path := "/misc/" + tt.name + tt.query
+		path := "/misc/" + tt.path + tt.query
 		bare := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w, tt.body) })
 		request := func(int) string { return "GET " + path + " HTTP/1.1\r\nHost: misc.example.com\r\n\r\n" }
-		t.rates(tt.name+", TCP", "≥ 0.90", load(b, serving(b, bare), request, tt.body), load(b, serving(b, ours), request, tt.body))
+		t.rates(tt.name+", TCP", "≥ 0.90", load(b, serving(b, bare), request, tt.body), load(b, serving(b, tt.ours), request, tt.body))
 
 		r := httptest.NewRequest("GET", path, nil)
 		side := func(h http.Handler) func() float64 { return inProcess(h, r, func() {}) }
 		allocs := func(h http.Handler) float64 { return testing.AllocsPerRun(1000, func() { h.ServeHTTP(discard{}, r) }) }
-		of, _ := measure(side(bare), side(ours))
+		of, _ := measure(side(bare), side(tt.ours))
 		cost := func(ns, allocs float64) string { return fmt.Sprintf("%.0f ns, %.0f allocations", ns, allocs) }
-		t.row(tt.name+", in process", cost(of[0], allocs(bare)), cost(of[1], allocs(ours)),
-			"+"+cost(of[1]-of[0], allocs(ours)-allocs(bare)), tt.wanted)
+		t.row(tt.name+", in process", cost(of[0], allocs(bare)), cost(of[1], allocs(tt.ours)),
+			"+"+cost(of[1]-of[0], allocs(tt.ours)-allocs(bare)), tt.wanted)
 	}
+}
+
+// manyReleases is a releases.json with 100 releases of four builds each, newest last.
+func manyReleases() string {
+	var all []string
+	for i := range 100 {
+		var builds []string
+		for k, fits := range []string{`"platform":"darwin","arch":"ia32"`, `"platform":"darwin","arch":"universal"`, `"platform":"win32","arch":"x64"`, `"platform":"linux"`} {
+			builds = append(builds, fmt.Sprintf(`{%s,"url":"https://example.com/2.0.%d-%d.zip","extra":{"size":%[2]d}}`, fits, i, k))
+		}
+		all = append(all, fmt.Sprintf(`{"version":"2.0.%d","notes":"%d of 100","builds":[%s]}`, i, i+1, strings.Join(builds, ",")))
+	}
+	return `{"minimum":"1.5.0","releases":[` + strings.Join(all, ",") + `]}`
 }
 
 // database compares get_screen_capture and set_screen_capture with handlers

@@ -48,20 +48,28 @@ var catalogPaths = []struct{ path, file, around string }{
 	{"demo_square", "demo_square.json", `{"code":200,"result":%s}`},
 }
 
+// releases is the releases.json whose answer is that of squirrel.json.
+func (e edition) releases() string {
+	text := strings.Replace(e.files()["squirrel.json"], fmt.Sprintf(`"url":"https://example.com/%d",`, e), "", 1)
+	text = strings.Replace(text, fmt.Sprintf(`,"n":%d}`, e), fmt.Sprintf(`,"builds":[{"url":"https://example.com/%d","extra":{"n":%[1]d}}]}`, e), 1)
+	return `{"releases":[` + text + `]}`
+}
+
 var firstNumber = regexp.MustCompile(`"(?:version|name)":"(\d+)`)
 
 // A shop is a catalogue in fake time: each request comes a second after the one
 // before, so that it looks at the files.
 type shop struct {
 	*host
-	dir     string
-	catalog *catalog.Catalog
-	serve   http.Handler
+	dir      string
+	releases bool // in place of squirrel.json
+	catalog  *catalog.Catalog
+	serve    http.Handler
 }
 
-func newShop(t *testing.T) *shop {
+func newShop(t *testing.T, releases bool) *shop {
 	t.Helper()
-	s := &shop{host: newHost(t), dir: t.TempDir()}
+	s := &shop{host: newHost(t), dir: t.TempDir(), releases: releases}
 	if dir, err := os.MkdirTemp("/dev/shm", "catalog-test-"); err == nil { // a disk makes a thousand swaps slow
 		s.dir = dir
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
@@ -73,10 +81,20 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
+// files returns the texts of the files by their names.
+func (s *shop) files(e edition) map[string]string {
+	files := e.files()
+	if s.releases {
+		delete(files, "squirrel.json")
+		files["releases.json"] = e.releases()
+	}
+	return files
+}
+
 // replace publishes an edition as the package's documentation asks for.
 func (s *shop) replace(t *testing.T, e edition) {
 	t.Helper()
-	for name, text := range e.files() {
+	for name, text := range s.files(e) {
 		path := filepath.Join(s.dir, name)
 		require.NoError(t, os.WriteFile(path+".new", []byte(text), 0o600))
 		require.NoError(t, os.Rename(path+".new", path))
@@ -102,62 +120,67 @@ func (s *shop) ask(t assert.TestingT, which int) (e edition, tag string) {
 // halves, and with a directory in between. Each answer is of some whole edition,
 // and none of an older one than before.
 func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
+	for name, releases := range map[string]bool{"squirrel.json": false, "releases.json": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { swapAThousandTimes(t, newShop(t, releases)) })
+		})
+	}
+}
+
+func swapAThousandTimes(t *testing.T, s *shop) {
 	const swaps = 1000
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t)
-		var over atomic.Bool
-		tags := sync.Map{} // what an ETag stands for
-		var done sync.WaitGroup
-		for worker := range 2 {
-			done.Go(func() {
-				seen := make([]edition, len(catalogPaths))
-				for i := worker; !over.Load() && !t.Failed(); i++ {
-					runtime.Gosched()
-					which := i % len(catalogPaths)
-					e, tag := s.ask(t, which)
-					assert.GreaterOrEqual(t, e, seen[which], "an older edition is back")
-					seen[which] = e
-					if tag != "" {
-						was, _ := tags.LoadOrStore(tag, fmt.Sprint(which, " ", e))
-						assert.Equal(t, was, fmt.Sprint(which, " ", e), "one ETag for two answers")
-					}
+	var over atomic.Bool
+	tags := sync.Map{} // what an ETag stands for
+	var done sync.WaitGroup
+	for worker := range 2 {
+		done.Go(func() {
+			seen := make([]edition, len(catalogPaths))
+			for i := worker; !over.Load() && !t.Failed(); i++ {
+				runtime.Gosched()
+				which := i % len(catalogPaths)
+				e, tag := s.ask(t, which)
+				assert.GreaterOrEqual(t, e, seen[which], "an older edition is back")
+				seen[which] = e
+				if tag != "" {
+					was, _ := tags.LoadOrStore(tag, fmt.Sprint(which, " ", e))
+					assert.Equal(t, was, fmt.Sprint(which, " ", e), "one ETag for two answers")
 				}
+			}
+		})
+	}
+	for e := edition(2); e < swaps+2 && !t.Failed(); e++ {
+		switch e % 4 {
+		case 0:
+			for name, text := range s.files(e) {
+				f := must(os.Create(filepath.Join(s.dir, name)))
+				for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
+					must(f.WriteString(half))
+					s.ask(t, 0)
+				}
+				require.NoError(t, f.Close())
+			}
+		case 1:
+			for name := range s.files(e) {
+				path := filepath.Join(s.dir, name)
+				require.NoError(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)))
+				s.ask(t, 1)
+				require.NoError(t, os.Remove(path))
+			}
+			fallthrough
+		default:
+			s.replace(t, e)
+		}
+		for which := range catalogPaths {
+			until(t, "the new edition is served", func() bool {
+				got, _ := s.ask(t, which)
+				return got == e
 			})
 		}
-		for e := edition(2); e < swaps+2 && !t.Failed(); e++ {
-			switch e % 4 {
-			case 0:
-				for name, text := range e.files() {
-					f := must(os.Create(filepath.Join(s.dir, name)))
-					for _, half := range []string{text[:len(text)/2], text[len(text)/2:]} {
-						must(f.WriteString(half))
-						s.ask(t, 0)
-					}
-					require.NoError(t, f.Close())
-				}
-			case 1:
-				for name := range e.files() {
-					path := filepath.Join(s.dir, name)
-					require.NoError(t, errors.Join(os.Remove(path), os.Mkdir(path, 0o700)))
-					s.ask(t, 1)
-					require.NoError(t, os.Remove(path))
-				}
-				fallthrough
-			default:
-				s.replace(t, e)
-			}
-			for which := range catalogPaths {
-				until(t, "the new edition is served", func() bool {
-					got, _ := s.ask(t, which)
-					return got == e
-				})
-			}
-		}
-		over.Store(true)
-		done.Wait()
-		require.NoError(t, s.catalog.Err())
-		require.NotContains(t, s.log.String(), "request failed")
-	})
+	}
+	over.Store(true)
+	done.Wait()
+	require.NoError(t, s.catalog.Err())
+	require.NotContains(t, s.log.String(), "request failed")
 }
 
 // A file that is written in place is truncated and then written anew, and a
@@ -166,7 +189,7 @@ func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
 	const last = edition(2000)
 	synctest.Test(t, func(t *testing.T) {
-		s := newShop(t)
+		s := newShop(t, false)
 		var writer sync.WaitGroup
 		writer.Go(func() {
 			for e := edition(2); e <= last && !t.Failed(); e++ {

@@ -30,7 +30,9 @@ func handler(t testing.TB, d *database, cloud misc.Messenger) *httpapi.Handler {
 // over returns a handler over the parts of cfg and the versions of newHost. The
 // user is the one in the context, or else in the header User.
 func over(cfg misc.Config) *httpapi.Handler {
-	cfg.Versions = versions()
+	if cfg.Versions == nil {
+		cfg.Versions = versions()
+	}
 	return must(httpapi.New(httpapi.Config{
 		Service: must(misc.New(cfg)),
 		CurrentUser: func(r *http.Request) (string, error) {
