@@ -53,6 +53,34 @@ func ExampleOpen() {
 	// {"iOS":{"version":"1.0.5","build":"201607181821","url":"https://downloads.example.com/app.plist"},"Android":{"version":"1.0.5","url":"https://downloads.example.com/SealTalk-1.0.5.apk"}}
 }
 
+func ExampleParseReleases() {
+	releases, err := catalog.ParseReleases([]byte(`{"releases": [
+		{"version": "1.1.0", "rollout": 5, "builds": [{"url": "https://downloads.example.com/SealTalk-1.1.0.zip"}]},
+		{"version": "1.0.2", "builds": [{"url": "https://downloads.example.com/SealTalk-1.0.2.zip"}]}
+	]}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, q := range []misc.UpdateQuery{
+		{Version: "1.0.0", ClientID: "alice"}, // among the first 5 %
+		{Version: "1.0.0", ClientID: "carol"}, // not among them
+		{Version: "1.0.2", ClientID: "carol"},
+		{Version: "1.1.0"},
+	} {
+		release, why := releases.Choose(q)
+		if release == nil {
+			fmt.Println("nothing:", why)
+			continue
+		}
+		fmt.Println(release.Version())
+	}
+	// Output:
+	// 1.1.0
+	// 1.0.2
+	// nothing: rollout
+	// nothing: current
+}
+
 func ExampleParseRelease() {
 	_, err := catalog.ParseRelease([]byte(`{"version": "1.0", "url": "SealTalk.zip", "notes": 5}`))
 	fmt.Println(err)
