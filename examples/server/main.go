@@ -79,7 +79,8 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 		say("ids", "public ids under the demo's key; to use your deployment's, set -n3d-key")
 	}
 
-	versions, dir, err := openVersions(cfg.versions, codec, logger)
+	decisions := newDecisions()
+	versions, dir, err := openVersions(cfg.versions, codec, decisions, logger)
 	if err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	metrics := newMetrics(db.DB, versions)
+	metrics := newMetrics(db.DB, versions, decisions)
 	mux.Handle("/misc/", api)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(db.DB, versions, logger))

@@ -314,6 +314,37 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 	in.stop()
 }
 
+func TestMetricsCountTheDecisionsOfReleasesJSONByReason(t *testing.T) {
+	dir := t.TempDir()
+	cfg := testConfig(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(`{"releases": [
+		{"version": "1.1.0", "rollout": 5, "builds": [{"url": "https://downloads.example.com/SealTalk-1.1.0.zip"}]},
+		{"version": "1.0.2", "builds": [{"url": "https://downloads.example.com/SealTalk-1.0.2.zip"}]}
+	]}`), 0o600))
+	in := start(t, cfg)
+	for query, status := range map[string]int{
+		"version=1.0.0":          200,
+		"version=1.0.2&id=alice": 200, // at 3 %
+		"version=1.0.2&id=carol": 204, // at 20 %
+		"version=1.0.2":          204,
+		"version=1.1.0":          204,
+		"version=1.0":            400,
+	} {
+		assert.Equal(t, status, in.do("GET", "/misc/latest_update?"+query, "").status, query)
+	}
+	body := in.do("GET", "/metrics", "").body
+	for _, line := range []string{
+		`misc_update_decisions_total{reason="update"} 2`,
+		`misc_update_decisions_total{reason="rollout"} 1`,
+		`misc_update_decisions_total{reason="no-id"} 1`,
+		`misc_update_decisions_total{reason="current"} 1`,
+	} {
+		assert.Contains(t, body, line)
+	}
+	assert.NotContains(t, body, `reason=""`, "an invalid version is no decision")
+	in.stop()
+}
+
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
 	in := start(t, testConfig(t, t.TempDir()))
 	r := in.do("GET", "/misc/client_version", "", "X-Request-ID", "mobile-42_a.b")
@@ -336,7 +367,8 @@ func TestReadyAndMetricsNameWhatFailsWithoutInternals(t *testing.T) {
 	require.NoError(t, writeDemoVersions(dir))
 	codec, err := n3d.New(demoN3DKey)
 	require.NoError(t, err)
-	versions, _, err := openVersions(dir, codec, logger)
+	decisions := newDecisions()
+	versions, _, err := openVersions(dir, codec, decisions, logger)
 	require.NoError(t, err)
 	db, err := openDatabase(t.Context(), "sqlite:"+filepath.Join(dir, "misc.db"), logger)
 	require.NoError(t, err)
@@ -355,7 +387,7 @@ func TestReadyAndMetricsNameWhatFailsWithoutInternals(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "squirrel.json"), []byte("{"), 0o600))
 	require.Eventually(t, func() bool { return versions.Err() != nil }, 10*time.Second, 50*time.Millisecond)
 	check(503, `{"status":"the catalog has a missing or invalid file"}`)
-	_, body := get(newMetrics(db.DB, versions))
+	_, body := get(newMetrics(db.DB, versions, decisions))
 	assert.Contains(t, body, "misc_catalog_up 0")
 	require.NoError(t, db.Close())
 	check(503, `{"status":"the database does not answer; the catalog has a missing or invalid file"}`)

@@ -95,12 +95,22 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 }
 
-func newMetrics(db *sql.DB, versions *catalog.Catalog) *metrics {
+// newDecisions returns the counter that openVersions needs before there is a
+// catalog for newMetrics.
+func newDecisions() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "misc_update_decisions_total",
+		Help: "Decisions which desktop release a client gets, from releases.json.",
+	}, []string{"reason"})
+}
+
+func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		collectors.NewDBStatsCollector(db, "misc"))
+		collectors.NewDBStatsCollector(db, "misc"),
+		decisions)
 	register := promauto.With(registry)
 	register.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "misc_catalog_up",

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/n3d"
 )
@@ -18,15 +21,22 @@ const demoVersionsDir = "misc.versions"
 var demoVersions embed.FS
 
 // openVersions serves the files in dir. Without a dir it serves those in
-// demoVersionsDir, after it has put each demo file there that is missing.
-func openVersions(dir string, codec *n3d.Codec, logger *slog.Logger) (_ *catalog.Catalog, opened string, _ error) {
+// demoVersionsDir, after it has put each demo file there that is missing. Each
+// decision of a releases.json is counted in decisions.
+func openVersions(dir string, codec *n3d.Codec, decisions *prometheus.CounterVec, logger *slog.Logger) (_ *catalog.Catalog, opened string, _ error) {
 	if dir == "" {
 		dir = demoVersionsDir
 		if err := writeDemoVersions(dir); err != nil {
 			return nil, "", fmt.Errorf("the demo's versions: %w", err)
 		}
 	}
-	versions, err := catalog.Open(dir, catalog.Config{Codec: codec, Logger: logger})
+	versions, err := catalog.Open(dir, catalog.Config{
+		Codec:  codec,
+		Logger: logger,
+		Decided: func(_ context.Context, _ misc.UpdateQuery, why catalog.Reason) {
+			decisions.WithLabelValues(string(why)).Inc()
+		},
+	})
 	if err != nil {
 		return nil, "", fmt.Errorf("-versions %s: %w", dir, err)
 	}
