@@ -296,12 +296,17 @@ func isPercentEncoded(u string) bool {
 // isPubDate accepts what desktop clients read; the updater of macOS takes a
 // date with fractions of a second for 1970.
 func isPubDate(s string) bool {
-	if s == "" || strings.Contains(s, ".") || strings.Contains(s, ",") {
-		return s == ""
+	if s == "" {
+		return true
 	}
-	_, dateErr := time.Parse(time.DateOnly, s)
-	_, timeErr := time.Parse(time.RFC3339, s) // which takes an hour of one digit, too
-	return dateErr == nil || timeErr == nil && len(s) >= len("2006-01-02T15:04:05Z")
+	if _, err := time.Parse(time.DateOnly, s); err == nil {
+		return true
+	}
+	// Parse also takes fractions, an hour of one digit and any offset.
+	t, err := time.Parse(time.RFC3339, s)
+	_, offset := t.Zone()
+	isWhole := len(s) == len("2006-01-02T15:04:05Z") || len(s) == len("2006-01-02T15:04:05+07:00")
+	return err == nil && isWhole && max(offset, -offset) < 24*60*60
 }
 
 // ValidVersion reports whether v is a semantic version by the rule that

@@ -175,7 +175,7 @@ func TestNewRelease(t *testing.T) {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
 		assert.NoError(t, err, date)
 	}
-	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
+	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T1:02:03+07:00", "2017-05-05T10:00:00+24:00", "2017-05-05T10:00:00.1234Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
 		assert.ErrorContains(t, err, "misc: pub_date: ", date)
 	}

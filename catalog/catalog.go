@@ -144,13 +144,13 @@ func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.
 		return c.squirrel.current.Load().good.releases[0].builds[0].plain, nil
 	}
 	r, why := releases.Choose(q)
+	if why == "" {
+		return nil, misc.ErrInvalidVersion
+	}
 	if c.decided != nil {
 		c.decided(ctx, q, why)
 	}
-	switch {
-	case why == "":
-		return nil, misc.ErrInvalidVersion
-	case r == nil:
+	if r == nil {
 		return nil, misc.ErrNoRelease
 	}
 	return r, nil

@@ -38,9 +38,16 @@ const (
 	ReasonSuperseded Reason = "superseded" // the client gets a newer one
 )
 
+// An Explanation is a decision in words, for people.
+type Explanation struct {
+	Client   string    `json:"client"` // what the query says of the client
+	Reason   Reason    `json:"reason"`
+	Releases []Verdict `json:"releases"` // newest first
+}
+
 // A Verdict is what a decision says about one release.
 type Verdict struct {
-	Version string `json:"version"` // of the release
+	Version string `json:"version"`
 	Channel string `json:"channel"`
 	Reason  Reason `json:"reason"` // ReasonUpdate: it is the answer; ReasonCurrent: it is not newer
 	Detail  string `json:"detail"` // the reason in words
@@ -78,14 +85,15 @@ func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 	return nil, why
 }
 
-// Explain returns what [Releases.Choose] makes of each release, newest first. It
-// returns misc.ErrInvalidVersion for q.Version.
-func (s *Releases) Explain(q misc.UpdateQuery) ([]Verdict, error) {
+// Explain explains what [Releases.Choose] decides. It returns
+// misc.ErrInvalidVersion for q.Version.
+func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	c, err := s.client(q)
 	if err != nil {
 		return nil, err
 	}
-	verdicts := make([]Verdict, len(s.releases))
+	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, id %q", c.version, c.platform, c.arch, c.os, s.channels[c.channel], c.id)}
+	_, e.Reason = s.Choose(q)
 	offered := false
 	for i := range s.releases {
 		r := &s.releases[i]
@@ -98,9 +106,9 @@ func (s *Releases) Explain(q misc.UpdateQuery) ([]Verdict, error) {
 		case reason == ReasonUpdate:
 			offered = true
 		}
-		verdicts[i] = Verdict{r.version.String(), s.channels[r.channel], reason, s.detail(r, &c, reason)}
+		e.Releases = append(e.Releases, Verdict{r.version.String(), s.channels[r.channel], reason, s.detail(r, &c, reason)})
 	}
-	return verdicts, nil
+	return e, nil
 }
 
 // detail is for people who look for the reason in their releases.json.

@@ -117,11 +117,11 @@ func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
 		{"win32", "22.6.0", "", "22.6"},
 		{"win32", "", "Darwin/22.5.0", "unknown"},
 	} {
-		verdicts, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})
+		e, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})
 		require.NoError(t, err)
-		assert.Equal(t, "for OS version 99 or later, and the client's is "+tt.os, verdicts[0].Detail, tt)
+		assert.Equal(t, "for OS version 99 or later, and the client's is "+tt.os, e.Releases[0].Detail, tt)
 		unknown := strings.HasSuffix(tt.os, "unknown") || strings.HasSuffix(tt.os, "later")
-		assert.Equal(t, unknown, verdicts[0].Reason == catalog.ReasonOSUnknown, tt)
+		assert.Equal(t, unknown, e.Releases[0].Reason == catalog.ReasonOSUnknown, tt)
 	}
 }
 
@@ -199,9 +199,9 @@ func TestAPlaceInARolloutIsThatOfEveryInstance(t *testing.T) {
 	} {
 		s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"releases":[{"version":"` + tt.version + `","channel":"stable","rollout":0.01,BUILDS}]}`)))
 		require.NoError(t, err)
-		verdicts, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
+		e, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
 		require.NoError(t, err)
-		assert.Equal(t, "the rollout is at 0.01 %, and the client's place in it is "+tt.place, verdicts[0].Detail)
+		assert.Equal(t, "the rollout is at 0.01 %, and the client's place in it is "+tt.place, e.Releases[0].Detail)
 	}
 }
 

@@ -129,9 +129,10 @@ type answered struct {
 func choose(t *testing.T, s *catalog.Releases, q misc.UpdateQuery) *answered {
 	t.Helper()
 	r, why := s.Choose(q)
-	verdicts, err := s.Explain(q)
+	e, err := s.Explain(q)
 	require.NoError(t, err)
-	offered := slices.IndexFunc(verdicts, func(v catalog.Verdict) bool { return v.Reason == catalog.ReasonUpdate })
+	require.Equal(t, why, e.Reason)
+	offered := slices.IndexFunc(e.Releases, func(v catalog.Verdict) bool { return v.Reason == catalog.ReasonUpdate })
 	if r == nil {
 		require.NotEqual(t, catalog.ReasonUpdate, why)
 		require.Equal(t, -1, offered)
@@ -142,7 +143,7 @@ func choose(t *testing.T, s *catalog.Releases, q misc.UpdateQuery) *answered {
 	require.NoError(t, err)
 	var a answered
 	require.NoError(t, json.Unmarshal(text, &a))
-	require.Equal(t, a.Version, verdicts[offered].Version)
+	require.Equal(t, a.Version, e.Releases[offered].Version)
 	return &a
 }
 

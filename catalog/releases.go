@@ -154,7 +154,7 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 	if o.found == nil && s.minimum != nil && !slices.ContainsFunc(s.releases, func(r release) bool {
 		return r.channel == 0 && r.withdrawn == "" && r.rollout == everyone && r.version.Compare(*s.minimum) >= 0
 	}) {
-		o.add("minimum", "nobody could obey: no release on channel %s, not withdrawn and with a rollout of 100, is as new as %s", s.channels[0], s.minimum)
+		o.add("minimum", "needs a release for everyone, on channel %s, not withdrawn and with a rollout of 100, whose version is at least %s", s.channels[0], s.minimum)
 	}
 	if o.found != nil {
 		return nil, "", o.found
@@ -230,11 +230,10 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	o.merge(err, func(field string) string { return field })
 	version, err := misc.ParseVersion(fields.Version)
 	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
-	if ok = err == nil; ok {
-		r.channel = o.channel(s.channels, version)
-		if r.from != nil && r.from.Compare(version) >= 0 {
-			o.add("from", "%s must be below the release's version, %s", r.from, version)
-		}
+	ok = err == nil
+	r.channel = o.channel(s.channels, version)
+	if ok && r.from != nil && r.from.Compare(version) >= 0 {
+		o.add("from", "%s must be below the release's version, %s", r.from, version)
 	}
 	why, given := o.given("withdrawn")
 	if r.withdrawn = why; given && why == "" {
@@ -264,15 +263,18 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 // channel returns the place of a release's channel among channels.
 func (o *object) channel(channels []string, version misc.Version) int {
 	name, given := o.given("channel")
+	if !given && version.Prerelease() == "" {
+		return 0
+	}
 	if !given {
-		if version.Prerelease() == "" {
-			return 0
-		}
 		name, _, _ = strings.Cut(version.Prerelease(), ".")
 	}
 	place := slices.Index(channels, name)
-	if place < 0 {
+	switch {
+	case place < 0 && given:
 		o.add("channel", "%q is not one of channels", name)
+	case place < 0:
+		o.add("channel", "required, or %q in channels: the version is %s", name, version)
 	}
 	return place
 }

@@ -53,7 +53,7 @@ channels[2]: "" must consist of letters, digits and hyphens
 channels[3]: "ä" must consist of letters, digits and hyphens
 channels[4]: "a" stands twice`},
 	{"the channel of a prerelease", `{"channels":["stable","rc"],"releases":[{"version":"1.0.2-rc.1",BUILDS},{"version":"1.0.2-beta.1","channel":"rc",BUILDS}]}`, ""},
-	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: "rc" is not one of channels`},
+	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: required, or "rc" in channels: the version is 1.0.2-rc.1`},
 	{"unknown channel", `{"releases":[{"version":"1.0.2","channel":"Stable",BUILDS},{"version":"1.0.3","channel":"",BUILDS}]}`,
 		"releases[0].channel: \"Stable\" is not one of channels\nreleases[1].channel: \"\" is not one of channels"},
 
@@ -61,9 +61,9 @@ channels[4]: "a" stands twice`},
 	{"minimum that is no version", `{"minimum":"1.0","releases":[]}`, `minimum: "1.0" is not a semantic version such as 1.0.2`},
 	{"minimum that nobody could obey", `{"minimum":"1.0.0","channels":["stable","beta"],"releases":[{"version":"1.0.0-rc.1","channel":"stable",BUILDS},
 		{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},{"version":"1.0.3","channel":"beta",BUILDS}]}`,
-		"minimum: nobody could obey: no release on channel stable, not withdrawn and with a rollout of 100, is as new as 1.0.0"},
+		"minimum: needs a release for everyone, on channel stable, not withdrawn and with a rollout of 100, whose version is at least 1.0.0"},
 
-	{"versions", `{"releases":[{BUILDS},{"version":"1.0",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: "" is not a semantic version such as 1.0.2
+	{"versions", `{"releases":[{BUILDS},{"version":"1.0","channel":"stable",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: "" is not a semantic version such as 1.0.2
 releases[1].version: "1.0" is not a semantic version such as 1.0.2
 releases[2].version: must be a string`},
 	{"versions that are equal", `{"releases":[{"version":"v1.0.2+1",BUILDS},{"version":"1.0.2",BUILDS}]}`, "releases[1].version: 1.0.2 stands at releases[0].version, too"},
@@ -111,8 +111,11 @@ releases[0].builds[6].min_os: needs a platform beside it`},
 	{"URLs", `{"releases":[{"version":"1.0.2","builds":[{"arch":"x64"},{"arch":"arm64","url":"a.zip"},{"arch":"ia32","url":5}]}]}`, `releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL
 releases[0].builds[1].url: "a.zip" is not an absolute, percent-encoded https or http URL
 releases[0].builds[2].url: must be a string`},
-	{"extra with keys of our own", `{"minimum":"1.0.2","releases":[{"version":"1.0.2","builds":[{URL,"extra":{"url":1,"name":null,"mandatory":false,"size":1}}]}]}`, `releases[0].builds[0].extra.url: has a place of its own and must not be in extra
+	{"extra with keys of our own", `{"minimum":"1.0.2","releases":[{"version":"1.0.2","builds":[{URL,"extra":{"pub_date":"","version":"1.0.2","url":1,"name":null,"notes":[],"mandatory":false,"size":1}}]}]}`, `releases[0].builds[0].extra.version: has a place of its own and must not be in extra
+releases[0].builds[0].extra.url: has a place of its own and must not be in extra
 releases[0].builds[0].extra.name: has a place of its own and must not be in extra
+releases[0].builds[0].extra.notes: has a place of its own and must not be in extra
+releases[0].builds[0].extra.pub_date: has a place of its own and must not be in extra
 releases[0].builds[0].extra.mandatory: has a place of its own and must not be in extra`},
 
 	{"builds that differ in each way", `{"releases":[{"version":"1.0.2","builds":[BUILD,{"arch":"x64",URL},{"arch":"arm64",URL},{"arch":"universal",URL},{"arch":["x64","arm64","ia32"],URL},{"platform":"darwin","arch":"x64",URL},
@@ -163,7 +166,7 @@ releases[2].builds: arm64 without x64 for any platform: a client that names no C
 		{
 			"a from that nothing leads to", `{"channels":["stable","beta"],"releases":[{"version":"2.0.0","from":"1.4.0",BUILDS},{"version":"1.5.0","withdrawn":"bad",BUILDS},{"version":"1.4.5","rollout":0,BUILDS},
 				{"version":"1.4.1-beta.1",BUILDS},{"version":"1.3.9",BUILDS},{"version":"2.0.1-beta.1","from":"1.4.0",BUILDS}]}`,
-			"releases[0].from: no release from 1.4.0 on and older than 2.0.0 is offered, so older clients have no way to it",
+			"releases[0].from: no release from 1.4.0 on and older than 2.0.0 is offered, so clients older than 1.4.0 never get there",
 		},
 		{"a from that is met exactly", `{"releases":[{"version":"2.0.0","from":"1.4.0",BUILDS},{"version":"1.4.0",BUILDS}]}`, ""},
 		{

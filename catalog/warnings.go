@@ -33,7 +33,7 @@ func (s *Releases) Warnings() (found []string) {
 		if r.from != nil && !isOffered(func(o *release) bool {
 			return o.channel <= r.channel && o.version.Compare(r.version) < 0 && o.version.Compare(*r.from) >= 0
 		}) {
-			warn(r.path+"from", "no release from %s on and older than %s is offered, so older clients have no way to it", r.from, r.version)
+			warn(r.path+"from", "no release from %s on and older than %s is offered, so clients older than %[1]s never get there", r.from, r.version)
 		}
 		for _, platform := range r.platforms() {
 			if r.isFor(platform, arm64) && !r.isFor(platform, x64) {

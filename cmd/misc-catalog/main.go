@@ -89,6 +89,9 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 // open is catalog.Open as a server calls it, but that it takes any key for the
 // ids of demo_square.json.
 func open(dir string) (*catalog.Catalog, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("%s is a file: name the directory that it is in", dir)
+	}
 	codec, err := n3d.New("any key")
 	if err != nil {
 		return nil, err
@@ -131,10 +134,9 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 
 // explanation is what explain prints.
 type explanation struct {
-	Status   int               `json:"status"`
-	Answer   json.RawMessage   `json:"answer,omitempty"` // none of a 204
-	Reason   catalog.Reason    `json:"reason,omitempty"`
-	Releases []catalog.Verdict `json:"releases,omitempty"`
+	Status               int             `json:"status"`
+	Answer               json.RawMessage `json:"answer,omitempty"` // none of a 204
+	*catalog.Explanation                 // none of a refusal
 }
 
 func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode int) {
@@ -159,9 +161,13 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode
 	if e.Answer != nil {
 		printJSON(out, e.Answer)
 	}
-	if e.Reason != "" {
-		fmt.Fprintf(out, "\nreason: %s\n\n", e.Reason)
+	if e.Explanation == nil {
+		if strings.Contains(query, "+") {
+			fmt.Fprintln(out, "\na + in a query means a space: write %2B")
+		}
+		return exitCode
 	}
+	fmt.Fprintf(out, "\nclient: %s\nreason: %s\n\n", e.Client, e.Reason)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, v := range e.Releases {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Version, v.Channel, v.Reason, v.Detail)
@@ -194,8 +200,7 @@ func ask(c *catalog.Catalog, query, userAgent string) (e explanation, err error)
 		e.Answer = nil
 	}
 	if e.Status < http.StatusBadRequest {
-		_, e.Reason = c.Releases().Choose(source.asked)
-		e.Releases, err = c.Releases().Explain(source.asked)
+		e.Explanation, err = c.Releases().Explain(source.asked)
 	}
 	return e, err
 }
