@@ -7,7 +7,7 @@
 //	db_       sqlstore on MariaDB, PostgreSQL and SQLite
 //	http_     httpapi: its contract, routers, hostile bodies, failing hosts
 //	cloud_    rongcloud and a chat cloud that misbehaves
-//	catalog_  catalog while its files change
+//	catalog_  catalog while its files change, and the schema of releases.json
 //	bench_    benchmarks and the soak test
 //
 // db_server_test.go starts the database servers, db_open_test.go makes
