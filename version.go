@@ -302,11 +302,10 @@ func isPubDate(s string) bool {
 	if _, err := time.Parse(time.DateOnly, s); err == nil {
 		return true
 	}
-	// Parse also takes fractions, an hour of one digit and any offset.
+	// Parse also takes an hour of one digit, fractions and any offset.
 	t, err := time.Parse(time.RFC3339, s)
 	_, offset := t.Zone()
-	isWhole := len(s) == len("2006-01-02T15:04:05Z") || len(s) == len("2006-01-02T15:04:05+07:00")
-	return err == nil && isWhole && max(offset, -offset) < 24*60*60
+	return err == nil && len(s) > len("2006-01-02T15:04:05") && s[len("2006-01-02T15")] == ':' && !strings.ContainsAny(s, ".,") && max(offset, -offset) < 24*60*60
 }
 
 // ValidVersion reports whether v is a semantic version by the rule that

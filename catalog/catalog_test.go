@@ -178,23 +178,29 @@ var files = []struct{ name, release, clients, err string }{
 }
 
 func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
-	var f *fixture
-	swap := func(release, clients string) {
-		f.swap(squirrel, release)
-		f.swap(clientVersion, clients)
-		f.clock.add(time.Second)
+	releases := abbreviations.Replace(`{"channels":["stable","beta"],"releases":[{"version":"2.0.0-beta.1",BUILDS},{"version":"1.0.3","rollout":50,"builds":[{"platform":"darwin","arch":"arm64","min_os":"12",URL}]},{"version":"1.0.2",BUILDS}]}`)
+	for desktop, content := range map[string]string{squirrel: goodRelease, "releases.json": releases} {
+		t.Run(desktop, func(t *testing.T) {
+			var f *fixture
+			swap := func(release, clients string) {
+				f.swap(desktop, release)
+				f.swap(clientVersion, clients)
+				f.clock.add(time.Second)
+			}
+			misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
+				f = open(t)
+				swap(content, goodClients)
+				return f
+			}, misctest.VersionOptions{
+				Query:  misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
+				Change: func(*testing.T) { swap(strings.ReplaceAll(content, "1.0.2", "1.0.9"), newerClients) },
+				Break: func(*testing.T) func() {
+					swap("{", "{")
+					return func() { swap(content, goodClients) }
+				},
+			})
+		})
 	}
-	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
-		f = open(t)
-		return f
-	}, misctest.VersionOptions{
-		Query:  misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
-		Change: func(*testing.T) { swap(newerRelease, newerClients) },
-		Break: func(*testing.T) func() {
-			swap("{", "{")
-			return func() { swap(goodRelease, goodClients) }
-		},
-	})
 }
 
 func TestFilesAreServedOrEveryProblemIsNamedWithFileAndField(t *testing.T) {

@@ -92,7 +92,11 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, id %q", c.version, c.platform, c.arch, c.os, s.channels[c.channel], c.id)}
+	id := "no id"
+	if c.id != "" {
+		id = fmt.Sprintf("id %q", c.id)
+	}
+	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s", c.version, c.platform, c.arch, c.os, s.channels[c.channel], id)}
 	_, e.Reason = s.Choose(q)
 	offered := false
 	for i := range s.releases {

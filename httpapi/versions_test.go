@@ -142,12 +142,21 @@ func (s *versionSource) ClientVersions(context.Context) (*misc.ClientVersions, e
 func (s *versionSource) Square(context.Context) (*misc.Square, error) { return s.square, s.err }
 
 func TestTheSourceHearsAllThatADesktopClientSays(t *testing.T) {
-	h := newHost(t)
-	source := &versionSource{err: misc.ErrNoRelease}
-	h.misc.Versions = source
-	w := h.do(t, "GET", "/misc/latest_update?version=v1.0.0%2B1&platform=darwin&platform=x&arch=arm64&os_version=14.4&channel=beta&id=%E5%B0%8F&other=1", "", header("User-Agent", "Darwin/22.5.0"))
-	assert.Equal(t, 204, w.Code)
-	assert.Equal(t, misc.UpdateQuery{Version: "v1.0.0+1", Platform: "darwin", Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "小", UserAgent: "Darwin/22.5.0"}, source.asked)
+	for query, want := range map[string]misc.UpdateQuery{
+		"version=v1.0.0%2B1&platform=darwin&arch=arm64&os_version=14.4&channel=beta&id=%E5%B0%8F&other=1": {
+			Version: "v1.0.0+1", Platform: "darwin", Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "小"},
+		"id=a+b&version=1.0.0&id=c&channel=&channel=beta":       {Version: "1.0.0", ClientID: "a b"}, // the first counts
+		"&&os_version&arch=%zz&arch=x64&=1&version=1.0.0&ID=a&": {Version: "1.0.0", Arch: "x64"},
+		"platform=a;b&id=c=d&%69d=e&version=1.0.0":              {Version: "1.0.0", Platform: "a;b", ClientID: "c=d"},
+	} {
+		h := newHost(t)
+		source := &versionSource{err: misc.ErrNoRelease}
+		h.misc.Versions = source
+		want.UserAgent = "Darwin/22.5.0"
+		w := h.do(t, "GET", "/misc/latest_update?"+query, "", header("User-Agent", "Darwin/22.5.0"))
+		assert.Equal(t, 204, w.Code, query)
+		assert.Equal(t, want, source.asked, query)
+	}
 }
 
 func TestWithoutASquareThereIsNoSuchPath(t *testing.T) {

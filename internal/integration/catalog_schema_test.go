@@ -152,7 +152,7 @@ func TestTheSchemaMarksOnlyFilesThatTheParserRefuses(t *testing.T) {
 		{
 			name: "extra", file: inBuild,
 			right:  []string{`"extra":null`, `"extra":{}`, `"extra":{"sha256":"00","size":5,"delta":{"version":"1","x":[null]},"Version":"1","platform":1,"":0}`, `"extra":{"sha256":null,"size":"5 MB"}`},
-			wrong:  []string{`"extra":[]`, `"extra":"x"`, `"extra":{"url":null}`, `"extra":{"name":1}`, `"extra":{"notes":""}`, `"extra":{"mandatory":true}`, `"extra":{"mandatory":null}`, `"extra":{"x":1,"url":"a"}`},
+			wrong:  []string{`"extra":[]`, `"extra":"x"`, `"extra":{"url":null}`, `"extra":{"name":1}`, `"extra":{"notes":""}`, `"extra":{"mandatory":true}`, `"extra":{"mandatory":null}`, `"extra":{"x":1,"url":"a"}`, `"extra":{"version":"1"}`, `"extra":{"pub_date":""}`},
 			missed: []string{`"extra":{"a":1,"a":2}`, `"extra":{"a":{"b":1,"b":1}}`},
 		},
 	} {

@@ -1,0 +1,228 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// As the program, the test binary is what the pages call misc-catalog.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_MISC_CATALOG") != "" {
+		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+const clients = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://x.test/app.plist"},"Android":{"version":"1.0.5","url":"https://x.test/a.apk"}}`
+
+// newDir writes files by their names beside a good client_version.json.
+func newDir(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	if _, has := files["client_version.json"]; !has {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "client_version.json"), []byte(clients), 0o600))
+	}
+	return dir
+}
+
+// call returns what the command prints, with DIR for dir.
+func call(dir string, args ...string) (exitCode int, out, errOut string) {
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "DIR", dir)
+	}
+	var stdout, stderr bytes.Buffer
+	exitCode = run(args, &stdout, &stderr)
+	return exitCode, strings.ReplaceAll(stdout.String(), dir, "DIR"), stderr.String()
+}
+
+func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
+	good := map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"url":"https://x.test/a.zip"}]}]}`}
+	doubtful := map[string]string{"squirrel.json": `{"version":"1.0.2","url":"https://x.test/a.zip","pub_date":"2017-05-05"}`, "demo_square.json": `[{"id":7,"type":"group"}]`}
+	bad := map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"min_os":"12"}]}]}`, "client_version.json": `[]`}
+	const warning = `squirrel.json: pub_date: "2017-05-05" has no time: macOS shows a date in 1970`
+	problems := []string{
+		"catalog: releases.json: releases[0].builds[0].min_os: needs a platform beside it",
+		`catalog: releases.json: releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL`,
+		"catalog: client_version.json: must be a JSON object",
+	}
+	for _, tt := range []struct {
+		name     string
+		files    map[string]string
+		args     string
+		exitCode int
+		out      string
+	}{
+		{"good", good, "check DIR", 0, "DIR is valid: 1 release up to 1.0.2\n"},
+		{"good, strictly", good, "check -strict DIR", 0, "DIR is valid: 1 release up to 1.0.2\n"},
+		{"good, as JSON", good, "-json check DIR", 0, "{\n  \"problems\": [],\n  \"warnings\": []\n}\n"},
+		{"a warning", doubtful, "check DIR", 0, "warning: " + warning + "\nDIR is valid: 1 release up to 1.0.2\n"},
+		{"a warning, strictly", doubtful, "check DIR -strict", 1, "warning: " + warning + "\nDIR is valid: 1 release up to 1.0.2\n"},
+		{"a warning, as JSON", doubtful, "check DIR -json -strict", 1, "{\n  \"problems\": [],\n  \"warnings\": [\n    " + quote(warning) + "\n  ]\n}\n"},
+		{"bad", bad, "check DIR", 1, strings.Join(problems, "\n") + "\n"},
+		{"bad, as JSON", bad, "check DIR -json", 1, "{\n  \"problems\": [\n    " + quote(problems[0]) + ",\n    " + quote(problems[1]) + ",\n    " + quote(problems[2]) + "\n  ],\n  \"warnings\": []\n}\n"},
+		{"a file", good, "check DIR/releases.json", 1, "DIR/releases.json is a file: name the directory that it is in\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			exitCode, out, errOut := call(newDir(t, tt.files), strings.Fields(tt.args)...)
+			assert.Equal(t, tt.out, out)
+			assert.Equal(t, tt.exitCode, exitCode)
+			assert.Empty(t, errOut)
+		})
+	}
+}
+
+func quote(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func TestExplainPrintsTheServersAnswerAndEachRelease(t *testing.T) {
+	full, err := os.ReadFile("../../catalog/testdata/releases.json")
+	require.NoError(t, err)
+	releases := map[string]string{"releases.json": string(full)}
+	squirrel := map[string]string{"squirrel.json": `{"version":"1.0.2","url":"https://x.test/a.zip"}`}
+	const refusal = "400 Bad Request\n{\n  \"code\": 400,\n  \"message\": \"version must be one semantic version such as 1.0.2\"\n}\n"
+	for _, tt := range []struct {
+		name     string
+		files    map[string]string
+		args     []string
+		exitCode int
+		out      string
+	}{
+		{"an update", releases, []string{"explain", "DIR", "https://chat.example.com/misc/latest_update?version=1.3.9&os_version=10.9&arch=arm64&id=a"}, 0, `200 OK
+{
+  "version": "1.4.0",
+  "url": "https://downloads.example.com/1.4.0/SealTalk.zip",
+  "mandatory": true
+}
+
+client: 1.3.9 on darwin arm64, OS version 10.9, channel stable, id "a"
+reason: update
+
+2.1.0-beta.2  beta    channel    the client is on channel stable
+2.0.1         stable  os         for OS version 12 or later, and the client's is 10.9
+2.0.0         stable  withdrawn  withdrawn: loses drafts
+1.9.0         stable  os         for OS version 10.13 or later, and the client's is 10.9
+1.4.0         stable  update     offered
+`},
+		{"an update, by the User-Agent", releases, []string{"explain", "DIR", "version=1.9.0&channel=beta", "-user-agent", "Darwin/22.5.0"}, 0, `200 OK
+{
+  "version": "2.1.0-beta.2",
+  "url": "https://downloads.example.com/2.1.0-beta.2/SealTalk-x64.zip",
+  "name": "SealTalk 2.1 beta 2",
+  "notes": "Threads, second attempt",
+  "pub_date": "2026-11-23T10:00:00Z"
+}
+
+client: 1.9.0 on darwin x64, OS version 13, channel beta, no id
+reason: update
+
+2.1.0-beta.2  beta    update     offered
+2.0.1         stable  no-id      the rollout is at 40 %, and the client sent no id
+2.0.0         stable  withdrawn  withdrawn: loses drafts
+1.9.0         stable  current    not newer than 1.9.0, which the client runs
+1.4.0         stable  current    not newer than 1.9.0, which the client runs
+`},
+		{"none, on another platform", releases, []string{"explain", "DIR", "version=1.3.9&platform=win32&arch=ia32&id=client-1"}, 0, `204 No Content
+
+client: 1.3.9 on win32 ia32, OS version unknown, channel stable, id "client-1"
+reason: arch
+
+2.1.0-beta.2  beta    channel    the client is on channel stable
+2.0.1         stable  arch       no build for platform "win32" on CPU "ia32"
+2.0.0         stable  withdrawn  withdrawn: loses drafts
+1.9.0         stable  platform   no build for platform "win32"
+1.4.0         stable  platform   no build for platform "win32"
+`},
+		{"squirrel.json", squirrel, []string{"explain", "-json", "DIR", "version=1.0.2&platform=mac"}, 0, `{
+  "status": 204,
+  "client": "1.0.2 on mac x64, OS version unknown, channel stable, no id",
+  "reason": "current",
+  "releases": [
+    {
+      "version": "1.0.2",
+      "channel": "stable",
+      "reason": "current",
+      "detail": "not newer than 1.0.2, which the client runs"
+    }
+  ]
+}
+`},
+		{"a refusal", releases, []string{"explain", "DIR", "version=1.0"}, 1, refusal},
+		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal + "\na + in a query means a space: write %2B\n"},
+		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"status\": 400,\n  \"answer\": {\n    \"code\": 400,\n    \"message\": \"version must be one semantic version such as 1.0.2\"\n  }\n}\n"},
+		{"invalid files", map[string]string{"releases.json": "[]"}, []string{"explain", "DIR", "version=1.0.0"}, 1, "catalog: releases.json: must be a JSON object\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			exitCode, out, errOut := call(newDir(t, tt.files), tt.args...)
+			assert.Equal(t, tt.out, out)
+			assert.Equal(t, tt.exitCode, exitCode)
+			assert.Empty(t, errOut)
+		})
+	}
+}
+
+func TestAWrongCommandLineIsExitCode2AndHelpIsNot(t *testing.T) {
+	for args, want := range map[string]int{"": 2, "check": 2, "check a b": 2, "explain a": 2, "publish a": 2, "check a -no": 2, "-h": 0, "check -help": 0} {
+		exitCode, out, errOut := call("DIR", strings.Fields(args)...)
+		assert.Equal(t, want, exitCode, args)
+		assert.Empty(t, out)
+		assert.Contains(t, errOut, "misc-catalog explain versions 'version=1.9.0&platform=darwin", args)
+	}
+}
+
+// A reader follows the page from top to bottom: each JSON block with releases is
+// versions/releases.json from there on, and each console block is typed.
+func TestThePageOnReleasesShowsWhatTheCommandsPrint(t *testing.T) {
+	page, err := os.ReadFile("../../docs/releases.md")
+	require.NoError(t, err)
+	program, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), mode))
+	}
+	write("bin/misc-catalog", "#!/bin/sh\nBE_MISC_CATALOG=1 exec '"+program+"' \"$@\"\n", 0o700)
+	write("versions/client_version.json", clients, 0o600)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "misc.versions"), 0o700))
+	commands := 0
+	for _, block := range regexp.MustCompile("(?ms)^( *)```(json|console)\n(.*?)^ *```$").FindAllStringSubmatch(string(page), -1) {
+		indent, kind, text := block[1], block[2], strings.TrimPrefix(block[3], block[1])
+		text = strings.ReplaceAll(text, "\n"+indent, "\n")
+		if kind == "json" {
+			if strings.Contains(text, `"releases"`) {
+				write("versions/releases.json", text, 0o600)
+			}
+			continue
+		}
+		for _, typed := range strings.Split("\n"+text, "\n$ ")[1:] {
+			command, printed, _ := strings.Cut(typed+"\n", "\n")
+			sh := exec.Command("sh", "-c", command)
+			sh.Dir = dir
+			sh.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
+			out, err := sh.CombinedOutput()
+			require.NoError(t, err, "%s\n%s", command, out)
+			assert.Equal(t, strings.TrimRight(printed, "\n"), strings.TrimRight(string(out), "\n"), command)
+			commands++
+		}
+	}
+	assert.Greater(t, commands, 5)
+}
