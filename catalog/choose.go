@@ -252,63 +252,15 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 	return c, nil
 }
 
-// clientOS reads what a client says: the digits and dots at the beginning, up to
-// four numbers.
-func clientOS(said string) osRange {
-	said = said[:len(said)-len(strings.TrimLeft(said, "0123456789."))]
-	if said == "" {
-		return anyOS
-	}
-	known, _, _ := parseOS(strings.TrimSuffix(said, "."))
-	return known
-}
-
-// macOS translates the kernel's versions, 16 to 25, and the 10.16 that macOS 11
-// and later tell old programs. If the client said nothing usable, the kernel's
-// version in the User-Agent counts.
-func macOS(said osRange, userAgent string) osRange {
-	switch major := said.min[0]; {
-	case major >= 16 && major <= 25:
-		return kernel(major)
-	case major >= 0 && (major != 10 || said.min[1] != 16):
-		return said
-	}
-	_, version, _ := strings.Cut(userAgent, "Darwin/")
-	if known := kernel(clientOS(version).min[0]); known != anyOS || said == anyOS {
-		return known
-	}
-	return osRange{osVersion{11}, endless}
-}
-
-// kernel returns the macOS that has version n of the kernel.
-func kernel(n int) osRange {
-	known := osRange{max: endless}
-	put := func(i, n int) { known.min[i], known.max[i] = n, n }
-	switch {
-	case n < 13:
-		return anyOS
-	case n < 20:
-		put(0, 10)
-		put(1, n-4)
-	case n < 25:
-		put(0, n-9)
-	default:
-		put(0, n+1)
-	}
-	return known
-}
-
 // leastOS returns what the OS of a client must be that runs one of the releases:
 // new enough for one of the builds that the client may have.
 func (s *Releases) leastOS(c *client) osRange {
-	i, found := slices.BinarySearchFunc(s.releases, c.version, func(r release, v misc.Version) int { return v.Compare(r.version) })
-	if !found {
-		return anyOS
-	}
 	least := endless
-	for _, b := range s.releases[i].builds {
-		if b.isForPlatform(c) && b.isForCPU(c) && b.os.min.compare(least) < 0 {
-			least = b.os.min
+	if r := s.find(c.version); r != nil {
+		for i := range r.builds {
+			if b := &r.builds[i]; b.isForPlatform(c) && b.isForCPU(c) && b.os.min.compare(least) < 0 {
+				least = b.os.min
+			}
 		}
 	}
 	if least == endless {

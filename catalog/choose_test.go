@@ -82,7 +82,7 @@ func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
 		{"darwin", "14.4", "Darwin/22.5.0", "14.4"},
 		{"darwin", "14.4.1.9", "", "14.4.1.9"},
 		{"darwin", "14.4.1.9.77777777", "", "14.4.1.9"},
-		{"darwin", "010.0.0", "", "10"},
+		{"darwin", "010.0.0", "", "10.0.0"},
 		{"darwin", "15-beta", "", "15"},
 		{"darwin", "14.", "", "14"},
 		{"darwin", "14..4", "", "unknown"},
@@ -114,7 +114,7 @@ func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
 		{"darwin", "", "darwin/22", "unknown"},
 		{"", "22.6.0", "", "13"},
 		{"win32", "10.0.19045", "Darwin/22.5.0", "10.0.19045"},
-		{"win32", "22.6.0", "", "22.6"},
+		{"win32", "22.6.0", "", "22.6.0"},
 		{"win32", "", "Darwin/22.5.0", "unknown"},
 	} {
 		e, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})

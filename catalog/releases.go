@@ -97,20 +97,6 @@ const (
 
 var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "universal": x64 | arm64}
 
-// osVersion is a version of an operating system. Of numbers that it lacks, the
-// min of an osRange has 0, and the max of one has all.
-type osVersion [4]int
-
-// osRange is the versions from min to max: those that a build runs on, or those
-// that a client may have.
-type osRange struct{ min, max osVersion }
-
-var (
-	unbounded = osVersion{-1, -1, -1, -1}
-	endless   = osVersion{math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt}
-	anyOS     = osRange{unbounded, endless}
-)
-
 //go:embed releases.schema.json
 var releasesSchema []byte
 
@@ -178,12 +164,8 @@ func (s *Releases) String() string {
 // lost returns what clients were offered by was and are not by s, which has not
 // withdrawn it either.
 func (s *Releases) lost(was *Releases) (lost []string) {
-	now := map[string]*release{}
-	for i := range s.releases {
-		now[s.releases[i].version.String()] = &s.releases[i]
-	}
 	for _, r := range was.releases {
-		switch is := now[r.version.String()]; {
+		switch is := s.find(r.version); {
 		case is == nil && r.withdrawn == "":
 			lost = append(lost, fmt.Sprintf("%s is missing and was not withdrawn", r.version))
 		case is != nil && is.rollout < r.rollout:
@@ -191,6 +173,15 @@ func (s *Releases) lost(was *Releases) (lost []string) {
 		}
 	}
 	return lost
+}
+
+// find returns the release with that version, nil if there is none.
+func (s *Releases) find(version misc.Version) *release {
+	i, found := slices.BinarySearchFunc(s.releases, version, func(r release, v misc.Version) int { return v.Compare(r.version) })
+	if !found {
+		return nil
+	}
+	return &s.releases[i]
 }
 
 // percent writes millionths.
@@ -411,61 +402,4 @@ func (c cpus) count() int {
 		return bits.UintSize
 	}
 	return bits.OnesCount(uint(c))
-}
-
-func (r osRange) overlap(s osRange) bool {
-	return r.min.compare(s.max) <= 0 && s.min.compare(r.max) <= 0
-}
-
-func (v osVersion) compare(w osVersion) int { return slices.Compare(v[:], w[:]) }
-
-// contains reports whether r has every version of s.
-func (r osRange) contains(s osRange) bool {
-	return r.min.compare(s.min) <= 0 && s.max.compare(r.max) <= 0
-}
-
-// parseOS reads one to four numbers of at most six digits each, and reports
-// whether there are more behind them.
-func parseOS(s string) (known osRange, more, ok bool) {
-	known.max = endless
-	more = true
-	for i := 0; more && i < len(known.min); i++ {
-		var number string
-		number, s, more = strings.Cut(s, ".")
-		n, err := strconv.Atoi(number)
-		if err != nil || len(number) > 6 || number[0] < '0' {
-			return anyOS, false, false
-		}
-		known.min[i], known.max[i] = n, n
-	}
-	return known, more, true
-}
-
-// String returns r in words, of a client: what its version is.
-func (r osRange) String() string {
-	minText, maxText := r.min.text(), r.max.text()
-	switch {
-	case r == anyOS:
-		return "unknown"
-	case r.max == endless:
-		return minText + " or later"
-	case r.min == unbounded:
-		return "up to " + maxText
-	case minText == maxText:
-		return maxText
-	}
-	return minText + " to " + maxText
-}
-
-func (v osVersion) text() string {
-	var numbers []string
-	for _, n := range v {
-		if n != math.MaxInt {
-			numbers = append(numbers, strconv.Itoa(n))
-		}
-	}
-	for len(numbers) > 1 && numbers[len(numbers)-1] == "0" {
-		numbers = numbers[:len(numbers)-1]
-	}
-	return strings.Join(numbers, ".")
 }

@@ -12,7 +12,9 @@ import (
 // the file.
 func (s *Releases) Warnings() (found []string) {
 	warn := func(path, format string, args ...any) {
-		found = append(found, s.file+": "+path+": "+fmt.Sprintf(format, args...))
+		if w := s.file + ": " + path + ": " + fmt.Sprintf(format, args...); !slices.Contains(found, w) {
+			found = append(found, w)
+		}
 	}
 	isOffered := func(fits func(r *release) bool) bool {
 		return slices.ContainsFunc(s.releases, func(r release) bool { return r.withdrawn == "" && r.rollout > 0 && fits(&r) })
@@ -35,9 +37,11 @@ func (s *Releases) Warnings() (found []string) {
 		}) {
 			warn(r.path+"from", "no release from %s on and older than %s is offered, so clients older than %[1]s never get there", r.from, r.version)
 		}
-		for _, platform := range r.platforms() {
-			if r.isFor(platform, arm64) && !r.isFor(platform, x64) {
-				warn(r.path+"builds", "arm64 without x64 for %s: a client that names no CPU, as SealTalk's desktop client, counts as x64", cmp.Or(platform, "any platform"))
+		for _, b := range r.builds {
+			if b.cpus&arm64 != 0 && !slices.ContainsFunc(r.builds, func(o build) bool {
+				return (o.platform == "" || o.platform == b.platform) && o.cpus.overlap(x64)
+			}) {
+				warn(r.path+"builds", "arm64 without x64 for %s: a client that names no CPU, as SealTalk's desktop client, counts as x64", cmp.Or(b.platform, "any platform"))
 			}
 		}
 	}
@@ -47,22 +51,6 @@ func (s *Releases) Warnings() (found []string) {
 		warn("releases", "none is for a client that sends no id and no os_version, as SealTalk's desktop client does")
 	}
 	return found
-}
-
-// platforms returns those that the builds of r name, and an empty string if one
-// is for any.
-func (r *release) platforms() []string {
-	var all []string
-	for _, b := range r.builds {
-		all = append(all, b.platform)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-func (r *release) isFor(platform string, cpu cpus) bool {
-	c := client{platform: platform, cpus: cpu}
-	return slices.ContainsFunc(r.builds, func(b build) bool { return b.isForPlatform(&c) && b.isForCPU(&c) })
 }
 
 var sevenWordCharacters = regexp.MustCompile(`\w{7}`)

@@ -42,9 +42,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 const usage = `usage: misc-catalog check DIR [-strict] [-json]
        misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
 
-check prints the problems of the version files in DIR, and warns of probable mistakes.
-explain prints which release a client with this QUERY gets, and why not another, as in
-        misc-catalog explain versions 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a'
+DIR holds the version files. QUERY is what a client sends, as in
+       misc-catalog explain versions 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a'
 
 `
 
