@@ -190,6 +190,7 @@ func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
 			misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
 				f = open(t)
 				swap(content, goodClients)
+				require.NoError(t, f.Err()) // which looks at the files, before many ask at once
 				return f
 			}, misctest.VersionOptions{
 				Query:  misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
