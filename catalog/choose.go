@@ -136,11 +136,12 @@ func (s *Releases) detail(r *release, c *client, reason Reason) string {
 		return fmt.Sprintf("for OS version %s, and the client's is %s", r.osFor(c), c.os)
 	case ReasonFrom:
 		return fmt.Sprintf("to be installed from %s on, and the client runs %s", r.from, c.version)
-	case ReasonRollout:
-		return fmt.Sprintf("the rollout is at %s, and the client's place in it is %s", percent(r.rollout), percent(bucket(r.version, c.id)))
-	default:
-		return fmt.Sprintf("the rollout is at %s, and the client sent no id", percent(r.rollout))
 	}
+	place := "the client sent no id"
+	if c.id != "" {
+		place = "the client's place in it is " + percent(bucket(r.version, c.id))
+	}
+	return fmt.Sprintf("the rollout is at %s, and %s", percent(r.rollout), place) // ReasonRollout, ReasonNoID
 }
 
 // judge returns the build of r that the client should install, or what is
