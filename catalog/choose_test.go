@@ -59,7 +59,10 @@ var decisions = []struct{ query, userAgent, offered, reason string }{
 	{"version=1.9.0&platform=win32&arch=x64&os_version=10.0.14393&id=client-0", "", "", "os"},
 	{"version=1.9.0&platform=win32&arch=arm64&os_version=10.0.22631&id=client-0", "", "", "arch"},
 	{"version=1.9.0&platform=linux&id=client-0", "", "", "platform"},
-	{"version=1.9.0&os_version=14.4&id=client-0", "", "2.0.1 SealTalk-universal.zip", "update"}}
+	{"version=1.9.0&os_version=14.4&id=client-0", "", "2.0.1 SealTalk-universal.zip", "update"},
+	{"version=1.4.0&platform=darwin&os_version=14.4&id=client-0", "", "2.0.1 SealTalk-universal.zip", "update"}, // from 1.4.0 on
+	{"version=1.4.0-rc.1&platform=darwin&os_version=14.4&id=client-0", "", "1.4.0 SealTalk.zip, mandatory", "update"},
+}
 
 func TestEachClientGetsItsRelease(t *testing.T) {
 	releases, err := os.ReadFile("testdata/releases.json")
@@ -215,6 +218,37 @@ func TestOneReleaseIsServedAlikeFromBothFiles(t *testing.T) {
 	} {
 		assert.Equal(t, squirrel.get(query, ""), releases.get(query, ""), query)
 	}
+}
+
+func TestEachReleaseIsExplained(t *testing.T) {
+	s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"channels":["stable","beta"],"releases":[
+		{"version":"3.0.0","rollout":0,BUILDS},{"version":"2.9.0-beta.1",BUILDS},{"version":"2.8.0","withdrawn":"bad",BUILDS},{"version":"2.7.0","from":"2.0.0",BUILDS},
+		{"version":"2.6.0","builds":[{"platform":"win32",URL}]},{"version":"2.5.0","builds":[{"arch":"ia32",URL}]},
+		{"version":"2.4.0","builds":[{"platform":"darwin","max_os":"12.0",URL},{"platform":"darwin","min_os":"13.0","max_os":"14",URL}]},
+		{"version":"2.3.0","rollout":50,BUILDS},{"version":"2.2.0",BUILDS},{"version":"2.1.0",BUILDS},{"version":"1.0.0",BUILDS},{"version":"0.9.0","withdrawn":"worse"}]}`)))
+	require.NoError(t, err)
+	e, err := s.Explain(misc.UpdateQuery{Version: "v1.0.0+7", Arch: "universal", OSVersion: "12.1", Channel: "nightly"})
+	require.NoError(t, err)
+	assert.Equal(t, &catalog.Explanation{
+		Client: "1.0.0 on darwin x64, OS version 12.1, channel stable, no id",
+		Reason: catalog.ReasonUpdate,
+		Releases: []catalog.Verdict{
+			{"3.0.0", "stable", "rollout", "the rollout is at 0 %, and the client sent no id"},
+			{"2.9.0-beta.1", "beta", "channel", "the client is on channel stable"},
+			{"2.8.0", "stable", "withdrawn", "withdrawn: bad"},
+			{"2.7.0", "stable", "from", "to be installed from 2.0.0 on, and the client runs 1.0.0"},
+			{"2.6.0", "stable", "platform", `no build for platform "darwin"`},
+			{"2.5.0", "stable", "arch", `no build for platform "darwin" on CPU "x64"`},
+			{"2.4.0", "stable", "os", "for OS version up to 12.0 and 13 to 14, and the client's is 12.1"},
+			{"2.3.0", "stable", "no-id", "the rollout is at 50 %, and the client sent no id"},
+			{"2.2.0", "stable", "update", "offered"},
+			{"2.1.0", "stable", "superseded", "possible, but a newer release is offered"},
+			{"1.0.0", "stable", "current", "not newer than 1.0.0, which the client runs"},
+			{"0.9.0", "stable", "withdrawn", "withdrawn: worse"},
+		},
+	}, e)
+	_, err = s.Explain(misc.UpdateQuery{Version: "1.0"})
+	require.ErrorIs(t, err, misc.ErrInvalidVersion)
 }
 
 // releasesHost serves a releases.json over HTTP.
