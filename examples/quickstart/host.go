@@ -30,10 +30,14 @@ type host struct {
 	cloud  *misctest.Cloud // stands in for RongCloud
 	public map[string]string
 	server *http.Server // of cloud
-	dir    string       // of the catalog
+	source *catalog.Catalog
+	dir    string // of the catalog
 }
 
-func newHost() (_ *host, err error) {
+// newHost returns a host with the version files in versions, and releases in the
+// place of squirrel.json unless it is nil. Requests to the cloud go through
+// transport, or through RongCloud's own if it is nil.
+func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) {
 	h := &host{mux: http.NewServeMux()}
 	defer func() {
 		if err != nil {
@@ -63,8 +67,16 @@ func newHost() (_ *host, err error) {
 	if err := os.CopyFS(h.dir, files); err != nil {
 		return nil, err
 	}
-	source, err := catalog.Open(filepath.Join(h.dir, "versions"), catalog.Config{})
-	if err != nil {
+	versions := filepath.Join(h.dir, "versions")
+	if releases != nil {
+		err := errors.Join(
+			os.Remove(filepath.Join(versions, "squirrel.json")),
+			os.WriteFile(filepath.Join(versions, "releases.json"), releases, 0o600))
+		if err != nil {
+			return nil, err
+		}
+	}
+	if h.source, err = catalog.Open(versions, catalog.Config{}); err != nil {
 		return nil, err
 	}
 
@@ -78,9 +90,10 @@ func newHost() (_ *host, err error) {
 	}
 	h.server = serve(listener, h.cloud)
 	messenger, err := rongcloud.New(rongcloud.Config{
-		AppKey:    "demo",
-		AppSecret: secret,
-		Region:    rongcloud.Region("http://" + listener.Addr().String()),
+		AppKey:     "demo",
+		AppSecret:  secret,
+		Region:     rongcloud.Region("http://" + listener.Addr().String()),
+		HTTPClient: &http.Client{Transport: transport},
 	})
 	if err != nil {
 		return nil, err
@@ -88,11 +101,11 @@ func newHost() (_ *host, err error) {
 
 	// This is the library: four interfaces, one handler.
 	service, err := misc.New(misc.Config{
-		Versions:  source,
+		Versions:  h.source,
 		Relations: relations,
 		Captures:  misc.NewMemoryStore(),
 		Messenger: messenger,
-		Square:    source,
+		Square:    h.source,
 	})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,8 @@
 //	go run ./examples/quickstart
 //	go run ./examples/quickstart -listen 127.0.0.1:8585
 //
-// With -listen it keeps serving instead, and prints requests to paste.
+// With -listen it keeps serving instead: a page with two phones to try it on,
+// and requests to paste, which it prints.
 package main
 
 import (
@@ -52,17 +53,22 @@ func keepServing(ctx context.Context, out io.Writer, address string) error {
 			fmt.Errorf("%s is not a loopback address, and this demo believes whoever asks: use 127.0.0.1:8585", address),
 			listener.Close())
 	}
-	h, err := newHost()
+	fmt.Fprintf(out, "Open http://%s/ in a browser. It is served until interrupted.\n", listener.Addr())
+	p, err := newPage()
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer h.close()
-	server := serve(listener, h.mux)
+	defer p.close()
+	handler, err := p.handler()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := serve(listener, handler)
 	defer server.Close()
 
-	fmt.Fprintf(out, "Serving on http://%s until interrupted. Try:\n\n", listener.Addr())
+	fmt.Fprint(out, "Or paste:\n\n")
 	for _, s := range []step{steps[0], steps[12], steps[13]} {
-		fmt.Fprintln(out, h.curl("http://"+listener.Addr().String(), s))
+		fmt.Fprintln(out, p.curl("http://"+listener.Addr().String(), s))
 	}
 	<-ctx.Done()
 	return nil

@@ -166,7 +166,7 @@ var steps = []step{
 
 // walk takes the steps on a host of their own, and prints the transcript.
 func walk(ctx context.Context, out io.Writer, steps []step) error {
-	h, err := newHost()
+	h, err := newHost(nil, nil)
 	if err != nil {
 		return err
 	}

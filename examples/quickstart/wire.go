@@ -1,0 +1,216 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A wire records the exchanges with the host, and what each made the host send
+// to the chat cloud. The page shows them, and the phones hear what was delivered.
+type wire struct {
+	names map[string]string // by public id
+
+	mu     sync.Mutex
+	events []event // the last keptEvents
+	count  int     // of all events that there were
+	grown  chan struct{}
+}
+
+const (
+	keptEvents = 300
+	keptBody   = 16 << 10 // bytes of a request's body that are shown
+)
+
+// An event is one in the stream that the page listens to.
+type event struct {
+	id   int // 1, 2, 3 …
+	name string
+	data []byte
+}
+
+// An exchange is one request to the host, with its answer.
+type exchange struct {
+	Time    time.Time `json:"time"`
+	User    string    `json:"user"`
+	Method  string    `json:"method"`
+	Path    string    `json:"path"`
+	Status  int       `json:"status"`
+	Request string    `json:"request"` // as it went over the wire
+	Answer  string    `json:"answer"`
+	Cloud   []sent    `json:"cloud"`
+}
+
+// sent is one request to the chat cloud, with its answer.
+type sent struct {
+	Request  string      `json:"request"`
+	Form     [][2]string `json:"form"`
+	Answer   string      `json:"answer"`
+	Verified bool        `json:"verified"` // the cloud found the signature right
+}
+
+// A delivery is a message that the chat cloud took, with the users who hear of it.
+type delivery struct {
+	From       string   `json:"from"` // a name, as To and Users are
+	To         string   `json:"to"`
+	Users      []string `json:"users"`
+	ObjectName string   `json:"objectName"`
+	Content    string   `json:"content"`
+}
+
+func newWire() *wire { return &wire{grown: make(chan struct{})} }
+
+func (w *wire) publish(name string, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, numbers and lists of them
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	w.events = append(w.events, event{w.count, name, data})
+	if len(w.events) > keptEvents {
+		w.events = append([]event(nil), w.events[1:]...)
+	}
+	close(w.grown)
+	w.grown = make(chan struct{})
+}
+
+// since returns the kept events after the one with the id, and a channel that
+// is closed when there are more. Who reads slowly misses some, and holds up nobody.
+func (w *wire) since(id int) (events []event, grown <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if id > w.count {
+		id = 0 // of a server that ran before this one
+	}
+	first := w.count - len(w.events) + 1
+	return w.events[max(id+1-first, 0):], w.grown
+}
+
+type exchangeKey struct{}
+
+// record passes requests on to the host, and publishes each with its answer.
+func (w *wire) record(host http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		e := exchange{Time: time.Now(), User: r.Header.Get("X-User"), Method: r.Method, Path: r.URL.RequestURI(), Cloud: []sent{}}
+		head, err := httputil.DumpRequest(r, false)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body, _ := io.ReadAll(io.LimitReader(r.Body, keptBody)) // the host meets the error of a body again
+		e.Request = string(head) + string(body)
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(body), r.Body), r.Body}
+
+		answer := httptest.NewRecorder()
+		host.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, &e)))
+		header := answer.Header() // and what net/http would add
+		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+		if answer.Code != http.StatusNoContent && answer.Code != http.StatusNotModified {
+			header.Set("Content-Length", strconv.Itoa(answer.Body.Len()))
+		}
+		if r.Method == http.MethodHead {
+			answer.Body.Reset()
+		}
+		e.Status, e.Answer = answer.Code, answerText(answer.Code, header, answer.Body.String())
+		w.publish("exchange", e)
+		for name, values := range header {
+			rw.Header()[name] = values
+		}
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes()) // fails when the client has left
+	})
+}
+
+func answerText(status int, header http.Header, body string) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+	_ = header.Write(&text) // a Builder takes everything
+	return text.String() + "\r\n" + body
+}
+
+// RoundTrip is the http.RoundTripper of the host's way to the chat cloud.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	copied := r.Clone(context.Background())
+	var err error
+	if copied.Body, err = r.GetBody(); err != nil {
+		return nil, fmt.Errorf("reading the form: %w", err)
+	}
+	request, err := httputil.DumpRequestOut(copied, true)
+	if err != nil {
+		return nil, fmt.Errorf("writing the request down: %w", err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+
+	_, body, _ := strings.Cut(string(request), "\r\n\r\n")
+	s := sent{
+		Request:  string(request),
+		Form:     fields(body),
+		Answer:   answerText(response.StatusCode, response.Header, string(answer)),
+		Verified: response.StatusCode == http.StatusOK, // the stand-in answers 401 otherwise
+	}
+	if e, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		e.Cloud = append(e.Cloud, s)
+	}
+	if s.Verified {
+		w.deliver(body)
+	}
+	return response, nil
+}
+
+// fields returns a form in the order in which it was sent.
+func fields(form string) (list [][2]string) {
+	for pair := range strings.SplitSeq(form, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		value, _ = url.QueryUnescape(value)
+		list = append(list, [2]string{name, value})
+	}
+	return list
+}
+
+// deliver publishes a message for the phones of those whom the cloud sends it to.
+func (w *wire) deliver(body string) {
+	form, _ := url.ParseQuery(body) // the cloud could read it
+	d := delivery{
+		From:       w.names[form.Get("fromUserId")],
+		To:         w.names[form.Get("toUserId")+form.Get("toGroupId")],
+		ObjectName: form.Get("objectName"),
+		Content:    form.Get("content"),
+	}
+	members := []string{d.To}
+	if form.Has("toGroupId") {
+		members = []string{"alice", "bob"}
+	}
+	for _, name := range members {
+		if name != d.From {
+			d.Users = append(d.Users, name)
+		}
+	}
+	if form.Get("isIncludeSender") == "1" {
+		d.Users = append(d.Users, d.From)
+	}
+	w.publish("delivery", d)
+}
