@@ -113,11 +113,12 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	stream := http.NewResponseController(w)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var shown []byte
+	var shown []byte // of the file, which the catalog reads a moment later
+	var served *catalog.Releases
 	for {
 		var out bytes.Buffer
-		if state := p.catalogState(); !bytes.Equal(state, shown) {
-			shown = state
+		if state, releases := p.catalogState(); !bytes.Equal(state, shown) || releases != served {
+			shown, served = state, releases
 			fmt.Fprintf(&out, "event: catalog\ndata: %s\n\n", state)
 		}
 		events, grown := p.wire.since(last)
@@ -180,8 +181,8 @@ func installations() []installation {
 }
 
 // catalogState returns the file, what is wrong with it, and what each
-// installation is offered.
-func (p *page) catalogState() []byte {
+// installation is offered by the releases, which it returns as well.
+func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	state := struct {
 		Path          string         `json:"path"`
 		Text          string         `json:"text"`
@@ -208,13 +209,13 @@ func (p *page) catalogState() []byte {
 	if err != nil {
 		panic(err) // strings alone
 	}
-	return data
+	return data, releases
 }
 
 // explain answers why the client that asks so gets each release or not.
 func (p *page) explain(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	verdicts, err := p.source.Releases().Explain(misc.UpdateQuery{
+	explained, err := p.source.Releases().Explain(misc.UpdateQuery{
 		Version:   q.Get("version"),
 		Platform:  q.Get("platform"),
 		Arch:      q.Get("arch"),
@@ -224,9 +225,9 @@ func (p *page) explain(w http.ResponseWriter, r *http.Request) {
 		UserAgent: r.UserAgent(),
 	})
 	if err != nil {
-		verdicts = []catalog.Verdict{} // latest_update says what is wrong
+		explained = &catalog.Explanation{Releases: []catalog.Verdict{}} // latest_update says what is wrong
 	}
-	writeJSON(w, verdicts)
+	writeJSON(w, explained)
 }
 
 // saveReleases publishes a releases.json as a person would: it writes the new

@@ -41,14 +41,13 @@ type event struct {
 
 // An exchange is one request to the host, with its answer.
 type exchange struct {
-	Time    time.Time `json:"time"`
-	User    string    `json:"user"`
-	Method  string    `json:"method"`
-	Path    string    `json:"path"`
-	Status  int       `json:"status"`
-	Request string    `json:"request"` // as it went over the wire
-	Answer  string    `json:"answer"`
-	Cloud   []sent    `json:"cloud"`
+	User    string `json:"user"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Status  int    `json:"status"`
+	Request string `json:"request"` // as it went over the wire
+	Answer  string `json:"answer"`
+	Cloud   []sent `json:"cloud"`
 }
 
 // sent is one request to the chat cloud, with its answer.
@@ -103,7 +102,7 @@ type exchangeKey struct{}
 // record passes requests on to the host, and publishes each with its answer.
 func (w *wire) record(host http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		e := exchange{Time: time.Now(), User: r.Header.Get("X-User"), Method: r.Method, Path: r.URL.RequestURI(), Cloud: []sent{}}
+		e := exchange{User: r.Header.Get("X-User"), Method: r.Method, Path: r.URL.RequestURI(), Cloud: []sent{}}
 		head, err := httputil.DumpRequest(r, false)
 		if err != nil {
 			http.Error(rw, err.Error(), http.StatusBadRequest)

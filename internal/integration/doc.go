@@ -1,6 +1,6 @@
-// Package integration holds the tests of this library on real databases and
-// inside real routers. It is a module of its own, which nobody imports, so
-// that a host of the library pays for no driver and no router.
+// Package integration holds the tests of this library on real databases, inside
+// real routers and in a real browser. It is a module of its own, which nobody
+// imports, so that a host of the library pays for no driver and no router.
 //
 // The first word of a file's name is its topic:
 //
@@ -8,6 +8,7 @@
 //	http_     httpapi: its contract, routers, hostile bodies, failing hosts
 //	cloud_    rongcloud and a chat cloud that misbehaves
 //	catalog_  catalog while its files change, and the schema of releases.json
+//	page_     the page of examples/quickstart, in a browser
 //	bench_    benchmarks and the soak test
 //
 // db_server_test.go starts the database servers, db_open_test.go makes
@@ -19,4 +20,9 @@
 // CI=true. On Debian they come with
 //
 //	apt-get install mariadb-server postgresql
+//
+// The same goes for the browser, Debian's chromium. The pictures of the page in
+// the READMEs, docs/images, are written by
+//
+//	go test ./internal/integration -run TestPage -pictures
 package integration

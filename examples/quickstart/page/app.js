@@ -11,6 +11,13 @@ function make(tag, className, ...children) {
   return element;
 }
 
+// label returns an element with a text of texts.js, in whatever language is chosen.
+function label(tag, className, key) {
+  const element = make(tag, className, t(key));
+  element.dataset.t = key;
+  return element;
+}
+
 // ---- Language
 
 let language = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
@@ -38,7 +45,7 @@ function setLanguage(chosen) {
   for (const b of $$("[data-lang]")) b.setAttribute("aria-pressed", b.dataset.lang === language);
   translate(document);
   for (const phone of phones) phone.render();
-  for (const show of [showExamples, showUpdate, showCatalog, showMobile, showExchanges]) show();
+  for (const show of [showUpdate, showCatalog, showMobile]) show();
 }
 
 // ---- Phones
@@ -47,7 +54,18 @@ let ids = {}; // public ids by name
 const phones = [];
 const lines = []; // of all conversations, as they came
 const users = { alice: "Alice", bob: "Bob", mallory: "Mallory" };
-const nameOf = (user) => users[user] || "Team";
+const nameOf = (name) => users[name] || (name === "team" ? "Team" : name);
+
+// What a screen-capture notice says, by the operation in its content.
+const notices = { openScreenNtf: "open", closeScreenNtf: "close", sendScreenNtf: "shotBy" };
+const operation = (line) => line.objectName === "ST:ConNtf" ? contentOf(line).operation : "";
+
+function contentOf(line) {
+  try { return JSON.parse(line.content) || {}; } catch { return {}; } // a type of its own may hold anything
+}
+
+// between names the private conversation of two users.
+const between = (a, b) => [a, b].sort().join("+");
 
 // A line is a message that the cloud delivered, or what one phone alone shows:
 // {conversation, from, users, objectName, content} or {conversation, phone, text()}.
@@ -61,7 +79,7 @@ class Phone {
     this.user = user;
     this.group = false; // which conversation is open
     this.unread = {}; // by conversation
-    this.talk = 0;
+    this.set = 0;
     this.root = $("#phone").content.cloneNode(true).firstElementChild;
     $(".pair").append(this.root);
     this.switch = $("[role=switch]", this.root);
@@ -78,9 +96,7 @@ class Phone {
     if (this.user === "mallory") return phones.find((p) => p !== this).user;
     return this.user === "alice" ? "bob" : "alice";
   }
-  conversation(group = this.group) {
-    return group ? "team" : [this.user, this.partner()].sort().join("+");
-  }
+  conversation(group = this.group) { return group ? "team" : between(this.user, this.partner()); }
   target() { return this.group ? "team" : this.partner(); }
   isOn() { return this.switch.getAttribute("aria-checked") === "true"; }
 
@@ -97,24 +113,24 @@ class Phone {
     this.refresh();
   }
 
-  // refresh asks for the switch, as clients do when a chat is opened.
+  // refresh asks for the switch, as clients do when a chat is opened. A notice
+  // that comes meanwhile is newer than the answer.
   async refresh() {
-    this.switch.setAttribute("aria-checked", false);
+    this.setSwitch(false);
+    const set = this.set;
     const answer = await this.post("get_screen_capture");
-    this.switch.setAttribute("aria-checked", answer?.result.status === 1);
+    if (set === this.set) this.setSwitch(answer?.result.status === 1);
+  }
+
+  setSwitch(on) {
+    this.switch.setAttribute("aria-checked", on);
+    this.set++; // how often
   }
 
   send() {
     const content = this.input.value || this.input.placeholder;
     this.post("send_message", { conversationType: this.group ? "GROUP" : "PRIVATE", objectName: "RC:TxtMsg", content });
     this.input.value = "";
-    this.talk++;
-    this.suggest();
-  }
-
-  suggest() {
-    const talk = t("smallTalk").split("|");
-    this.input.placeholder = talk[this.talk % talk.length];
   }
 
   // shoot does what clients do: while the notice is off, they tell nobody.
@@ -140,38 +156,45 @@ class Phone {
     }
   }
 
-  // hear shows a line, if it is for this phone.
+  // hear takes a line, if it is for this phone.
   hear(line) {
-    if (line.phone ? line.phone !== this : ![...line.users, line.from].includes(this.user)) return;
-    if (line.conversation !== this.conversation()) {
-      if (line.conversation === this.conversation(!this.group)) this.unread[line.conversation] = true;
-      this.renderTabs();
-      return;
+    if (!this.isFor(line)) return;
+    if (line.conversation === this.conversation()) {
+      if (operation(line) === "openScreenNtf") this.setSwitch(true);
+      if (operation(line) === "closeScreenNtf") this.setSwitch(false);
+      return this.show(line);
     }
-    const notice = line.objectName === "ST:ConNtf" && JSON.parse(line.content).operation;
-    if (notice === "openScreenNtf") this.switch.setAttribute("aria-checked", true);
-    if (notice === "closeScreenNtf") this.switch.setAttribute("aria-checked", false);
-    $(".empty", this.chat)?.remove();
-    this.chat.append(this.element(line, notice));
-    this.chat.scrollTop = this.chat.scrollHeight;
+    this.unread[line.conversation] = true;
+    this.renderTabs();
   }
 
-  element(line, notice) {
+  isFor(line) { return line.phone ? line.phone === this : [...line.users, line.from].includes(this.user); }
+
+  show(line) {
+    $(".empty", this.chat)?.remove();
+    this.chat.append(this.element(line));
+    this.chat.scrollTop = this.chat.scrollHeight;
+    this.suggest();
+  }
+
+  // suggest says what the next message could be.
+  suggest() {
+    const talk = t("smallTalk").split("|");
+    this.input.placeholder = talk[$$(".bubble", this.chat).length % talk.length];
+  }
+
+  element(line) {
     if (line.phone) return make("p", line.refused ? "told refused" : "told", line.text());
     const mine = line.from === this.user;
-    if (notice) {
-      const key = { openScreenNtf: ["openMine", "open"], closeScreenNtf: ["closeMine", "close"], sendScreenNtf: ["shotMine", "shotBy"] }[notice];
-      return make("p", "told", t(key[mine ? 0 : 1], { name: nameOf(line.from) }));
-    }
-    let content = {};
-    try { content = JSON.parse(line.content); } catch { /* a type of its own */ }
-    return make("p", mine ? "bubble mine" : "bubble", make("b", "", nameOf(line.from)), content.title || content.content || line.content);
+    const notice = notices[operation(line)];
+    if (notice) return make("p", "told", t(mine ? notice + "Mine" : notice, { name: nameOf(line.from) }));
+    const { title, content } = contentOf(line);
+    return make("p", mine ? "bubble mine" : "bubble", make("b", "", nameOf(line.from)), title || content || line.content);
   }
 
   renderTabs() {
     const tab = (group) => {
-      const button = make("button", "", group ? nameOf("team") : nameOf(this.partner()));
-      button.type = "button";
+      const button = make("button", "", nameOf(group ? "team" : this.partner()));
       button.setAttribute("aria-pressed", group === this.group);
       if (this.unread[this.conversation(group)]) button.append(make("span", "unread", make("span", "hidden", t("unread"))));
       button.onclick = () => { this.open(group); $$(".tabs button", this.root)[group ? 1 : 0].focus(); };
@@ -188,47 +211,37 @@ class Phone {
       option.disabled = phones.some((p) => p !== this && p.user === user);
       return option;
     }));
+    this.chat.replaceChildren(label("p", "empty", "empty"));
     this.suggest();
-    const on = this.switch.getAttribute("aria-checked");
-    this.chat.replaceChildren(make("p", "empty", t("empty")));
     delete this.unread[this.conversation()];
-    for (const line of lines) if (line.conversation === this.conversation()) this.hear(line);
-    this.switch.setAttribute("aria-checked", on);
+    lines.filter((line) => line.conversation === this.conversation() && this.isFor(line)).forEach((line) => this.show(line));
     this.renderTabs();
   }
 }
 
 // ---- Inspector
 
-const exchanges = [];
-
 function showExchange(e) {
-  const status = make("span", e.status < 300 ? "status good" : "status bad", String(e.status));
-  const summary = make("summary", "", make("span", "method", e.method), make("span", "endpoint", e.path), status,
-    make("span", "who", users[e.user] || e.user || t("nobody")));
-  if (e.cloud.length) summary.append(make("span", "cloud", "→ " + t("cloudCalled")));
-  const item = make("details", "", summary, make("h3", "", t("request")), make("pre", "", e.request), make("h3", "", t("answer")), make("pre", "", e.answer));
-  item.name = "exchange"; // one is open at a time
+  const summary = make("summary", "", make("span", "method", e.method), make("span", "endpoint", e.path),
+    make("span", e.status < 300 ? "status good" : "status bad", String(e.status)),
+    e.user ? make("span", "who", nameOf(e.user)) : label("span", "who", "nobody"));
+  const item = make("details", "", summary, label("h3", "", "request"), make("pre", "", e.request), label("h3", "", "answer"), make("pre", "", e.answer));
   for (const sent of e.cloud) {
-    const form = make("dl", "");
-    for (const [name, value] of sent.form) form.append(make("dt", "", name), make("dd", "", value));
-    const verdict = make("p", sent.verified ? "verified" : "unverified", t(sent.verified ? "verified" : "unverified"));
-    item.append(make("h3", "", t("cloud")), verdict, form, make("pre", "", sent.request), make("h3", "", t("answer")), make("pre", "", sent.answer));
+    summary.append(label("span", "cloud", "cloudCalled"));
+    const form = make("dl", "", ...sent.form.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+    const verdict = sent.verified ? label("p", "verified", "verified") : label("p", "unverified", "unverified");
+    item.append(label("h3", "", "cloud"), verdict, form, make("pre", "", sent.request), label("h3", "", "answer"), make("pre", "", sent.answer));
   }
+  item.name = "exchange"; // one is open at a time
   const list = $(".exchanges");
   list.prepend(make("li", "", item));
   item.open = true; // and the one before closes
   if (list.children.length > 40) list.lastChild.remove();
 }
 
-function showExchanges() {
-  $(".exchanges").replaceChildren();
-  exchanges.forEach(showExchange);
-}
-
 // ---- Update card
 
-let answered; // {status, statusText, release, message, verdicts}
+let answered; // {status, statusText, body, verdicts}
 const form = $("#update form");
 const examples = {
   exMac: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-6"],
@@ -239,16 +252,13 @@ const examples = {
   exBad: ["two", "linux", "x64", "", "", ""],
 };
 
-function showExamples() {
-  $(".examples").replaceChildren(...Object.entries(examples).map(([key, values]) => {
-    const button = make("button", "", t(key));
-    button.type = "button";
-    button.onclick = () => {
-      [...form.elements].slice(0, values.length).forEach((field, i) => { field.value = values[i]; });
-      ask();
-    };
-    return button;
-  }));
+function addExample([key, values]) {
+  const button = label("button", "", key);
+  button.onclick = () => {
+    values.forEach((value, i) => { form.elements[i].value = value; });
+    ask();
+  };
+  $(".examples").append(button);
 }
 
 async function ask() {
@@ -266,9 +276,8 @@ function showUpdate() {
   let words = t("offersNothing");
   if (status === 200) words = t("offers", { version: body.version }) + (body.mandatory ? ` · ${t("mandatory")}` : "");
   if (status >= 400) words = body.message;
-  const line = make("p", "", make("span", status < 300 ? "status good" : "status bad", `${status} ${statusText}`), make("strong", "", words));
-  $(".result").replaceChildren(line);
-  if (body) $(".result").append(make("pre", "", JSON.stringify(body, null, 2)));
+  const badge = make("span", status < 300 ? "status good" : "status bad", `${status} ${statusText}`);
+  $(".result").replaceChildren(make("p", "", badge, make("strong", "", words)), body ? make("pre", "", JSON.stringify(body, null, 2)) : "");
   $("#update table").hidden = !verdicts.length;
   $("#update tbody").replaceChildren(...verdicts.map((v) => {
     const head = make("th", "", swatch(v.version), v.version);
@@ -283,6 +292,7 @@ let catalog; // {path, text, problem, installations}
 const colours = new Map(); // by version, as they are first seen
 const editor = $("textarea");
 const slider = $("#percent");
+let showPercent = () => {}; // of the slider, while it moves
 const rolloutInFile = /("rollout"\s*:\s*)[\d.]+/;
 
 function colour(version) {
@@ -301,13 +311,16 @@ function hearCatalog(state) {
 
 function showCatalog() {
   if (!catalog) return;
-  let releases = [];
-  try { releases = JSON.parse(catalog.text).releases; } catch { /* the problem says so */ }
-  releases.forEach((r) => colour(r.version));
-  const rolling = releases.find((r) => "rollout" in r);
+  let rolling;
+  try {
+    const { releases } = JSON.parse(catalog.text);
+    releases.forEach((r) => colour(r.version));
+    rolling = releases.find((r) => typeof r.rollout === "number");
+  } catch { /* the problem says so */ }
   slider.disabled = !rolling;
   if (rolling && document.activeElement !== slider) slider.value = rolling.rollout;
-  $(".slider label").textContent = rolling ? t("percent", { version: rolling.version, percent: rolling.rollout }) : t("noPercent");
+  showPercent = (percent) => { $(".slider label").textContent = rolling ? t("percent", { version: rolling.version, percent }) : t("noPercent"); };
+  showPercent(rolling?.rollout);
 
   const strip = $(".strip");
   const counts = new Map();
@@ -317,7 +330,7 @@ function showCatalog() {
     square.title = `${n.id}: ${n.version} ${n.platform} ${n.arch} ${n.os} → ${n.offered || t("nothingNew")}`;
     counts.set(n.offered, (counts.get(n.offered) || 0) + 1);
   });
-  const order = [...releases.map((r) => r.version), ""].filter((version) => counts.has(version));
+  const order = [...colours.keys(), ""].filter((version) => counts.has(version));
   const words = order.map((version) => `${version || t("nothingNew")} ${counts.get(version)}`);
   strip.setAttribute("aria-label", t("stripLabel", { counts: words.join(", ") }));
   $(".legend").replaceChildren(...order.map((version) => make("li", "", swatch(version), version || t("nothingNew"), " ", make("b", "", String(counts.get(version))))));
@@ -325,18 +338,9 @@ function showCatalog() {
   $(".problem").textContent = catalog.problem && `${t("stale")} ${catalog.problem}`;
 }
 
-let saving; // the newest text that waits for the one before
-
 async function save(text) {
-  const busy = saving !== undefined;
-  saving = text;
-  if (busy) return;
-  for (let last; saving !== last;) {
-    last = saving;
-    const response = await fetch("/demo/releases", { method: "PUT", body: last });
-    $(".problem").textContent = response.ok ? "" : `${t("notSaved")} ${await response.text()}`;
-  }
-  saving = undefined;
+  const problem = await fetch("/demo/releases", { method: "PUT", body: text }).then((r) => r.text(), () => t("unreachable"));
+  $(".problem").textContent = problem && `${t("notSaved")} ${problem}`;
 }
 
 // ---- Mobile versions and the square
@@ -359,19 +363,20 @@ async function start() {
   phones.push(new Phone("alice"), new Phone("bob"));
   for (const b of $$("[data-lang]")) b.onclick = () => { localStorage.setItem("language", b.dataset.lang); setLanguage(b.dataset.lang); };
   form.onsubmit = (e) => { e.preventDefault(); ask(); };
-  form.onchange = ask;
-  slider.oninput = () => save(catalog.text.replace(rolloutInFile, "$1" + slider.value));
+  slider.oninput = () => showPercent(slider.value);
+  slider.onchange = () => save(catalog.text.replace(rolloutInFile, "$1" + slider.value));
   $(".save").onclick = () => save(editor.value);
   $(".revert").onclick = () => { editor.value = catalog.text; };
+  Object.entries(examples).forEach(addExample);
   setLanguage(language);
 
   const events = new EventSource("/demo/events");
   events.addEventListener("catalog", (e) => hearCatalog(JSON.parse(e.data)));
   events.addEventListener("delivery", (e) => {
     const d = JSON.parse(e.data);
-    addLine({ ...d, conversation: d.to === "team" ? "team" : [d.from, d.to].sort().join("+") });
+    addLine({ ...d, conversation: d.to === "team" ? "team" : between(d.from, d.to) });
   });
-  events.addEventListener("exchange", (e) => { exchanges.push(JSON.parse(e.data)); showExchange(exchanges.at(-1)); });
+  events.addEventListener("exchange", (e) => showExchange(JSON.parse(e.data)));
 
   for (const phone of phones) await phone.refresh();
   const versions = await (await fetch("/misc/client_version")).json();

@@ -1,0 +1,466 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc/internal/testkit"
+)
+
+var pictures = flag.Bool("pictures", false, "write the pictures of the quickstart's page into docs/images")
+
+// TestPage walks through the page of the quickstart, as it is built and served,
+// in a real browser.
+func TestPage(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "quickstart")
+	build := exec.Command("go", "build", "-o", program, "./examples/quickstart")
+	build.Dir = "../.."
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+
+	t.Run("refuses other sites", func(t *testing.T) { testOtherSites(t, servePage(t, program)) })
+
+	chromium := startChromium(t)
+	for name, test := range map[string]func(*testing.T, *tab){
+		"two phones hear of each other":         testTwoPhones,
+		"a stranger is refused in words":        testStranger,
+		"an update is explained":                testUpdate,
+		"the rollout moves with the file":       testRollout,
+		"mobile versions and the square":        testMobile,
+		"both languages, by choice":             testLanguages,
+		"fits narrow and wide, light and dark":  testWidths,
+		"a reload shows the conversation again": testReload,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, openTab(t, chromium, servePage(t, program), "en-US", 1600))
+		})
+	}
+	t.Run("Chinese, by the language of the browser", func(t *testing.T) {
+		testChinese(t, openTab(t, chromium, servePage(t, program), "zh-CN", 360))
+	})
+	if *pictures {
+		for language, name := range map[string]string{"en-US": "en", "zh-CN": "zh"} {
+			t.Run("pictures "+name, func(t *testing.T) {
+				takePictures(t, openTab(t, chromium, servePage(t, program, "127.0.0.1:8585"), language, 1440), name)
+			})
+		}
+	}
+}
+
+func testTwoPhones(t *testing.T, b *tab) {
+	b.sees(`phone(1).switch === "false" && phone(2).switch === "false"`)
+
+	// While the notice is off, clients tell nobody of a screenshot.
+	b.click(".phone:nth-child(1) .shot")
+	b.sees(`phone(1).last === "You took a screenshot. The notice is off, so nobody is told"`)
+
+	// By keyboard alone.
+	b.run(chromedp.Focus(chromedp.CSS(".phone:nth-child(1) [role=switch]")), chromedp.KeyEvent(" "))
+	b.sees(`phone(1).switch === "true" && phone(2).switch === "true"`)
+	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
+	b.sees(`phone(2).last === "Alice switched the screen-capture notice on"`)
+
+	b.click(".phone:nth-child(2) .shot")
+	b.sees(`phone(1).last === "Bob took a screenshot of this chat"`)
+	b.sees(`phone(2).last === "You took a screenshot of this chat"`)
+
+	// The request, its answer, and what went to the cloud.
+	b.sees(`text("#wire summary").startsWith("POST/misc/send_sc_msg200Bob")`)
+	for _, part := range []string{
+		"POST /misc/send_sc_msg HTTP/1.1\r\nHost: 127.0.0.1:", "X-User: bob\r\n", `{"conversationType":1,"targetId":"kFpN4KiZn"}`,
+		"HTTP/1.1 200 OK\r\n", `{"code":200}`, "Signature verified", "POST /message/private/publish.json HTTP/1.1\r\n",
+		"objectNameST:ConNtf", `content{"operatorUserId":"z2mlAvb0c","operation":"sendScreenNtf"}`, "isIncludeSender1",
+	} {
+		b.sees(fmt.Sprintf(`text("#wire [open]").includes(%q)`, part))
+	}
+
+	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(1) form input"), "<b>你好</b>\r"))
+	b.sees(`phone(1).last === "Alice<b>你好</b>" && phone(2).last === "Alice<b>你好</b>"`)
+	b.click(".phone:nth-child(2) .send")
+	b.sees(`phone(1).last === "BobThanks! Please keep it between us"`)
+
+	// The group has a switch of its own, and marks what was not read.
+	b.click(".phone:nth-child(1) .tabs button:nth-child(2)")
+	b.sees(`phone(1).last === "No messages yet" && phone(1).switch === "false"`)
+	b.click(".phone:nth-child(1) [role=switch]")
+	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
+	b.sees(`text(".phone:nth-child(2) .tabs button:nth-child(2)") === "Teamunread"`)
+	b.click(".phone:nth-child(2) .tabs button:nth-child(2)")
+	b.sees(`phone(2).last === "Alice switched the screen-capture notice on" && phone(2).switch === "true"`)
+	b.click(".phone:nth-child(2) [role=switch]")
+	b.sees(`phone(1).last === "Bob switched the screen-capture notice off" && phone(1).switch === "false"`)
+}
+
+func testStranger(t *testing.T, b *tab) {
+	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(2) select"), "Mallory"))
+	const notFriends = "Refused (403): you are not friends"
+	b.sees(`phone(2).name === "Mallory’s phone"`)
+	b.sees(`phone(2).last === "` + notFriends + `"`) // get_screen_capture
+	for i, control := range []string{"[role=switch]", ".shot", ".send"} {
+		b.click(".phone:nth-child(2) " + control)
+		b.sees(fmt.Sprintf(`phone(2).lines.filter((l) => l === %q).length === %d`, notFriends, i+2))
+	}
+	b.click(".phone:nth-child(2) .tabs button:nth-child(2)")
+	b.sees(`phone(2).last === "Refused (403): you are not in this group"`)
+	b.sees(`phone(1).lines.length === 1 && phone(1).last === "No messages yet"`)
+	b.sees(`text("#wire summary .status") === "403"`)
+}
+
+func testUpdate(t *testing.T, b *tab) {
+	b.sees(`text("#update .result p") === "200 OK2.1.0 is offered"`)
+	b.sees(`text("#update .offered") === "2.1.0updateoffered"`)
+	example := func(n int) { b.click(fmt.Sprintf(".examples button:nth-child(%d)", n)) }
+	example(2)
+	b.sees(`text("#update .result") === "204 No Contentno update for this client"`)
+	b.sees(`text("#update tbody tr:nth-child(2)") === "2.1.0rolloutthe rollout is at 25 %, and the client's place in it is 35.9535 %"`)
+	example(3)
+	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered"`)
+	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0from")`)
+	example(4)
+	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0os")`)
+	example(5)
+	b.sees(`text("#update .result p") === "200 OK2.2.0-beta.1 is offered"`)
+	example(6)
+	b.sees(`text("#update .result p") === "400 Bad Requestversion must be one semantic version such as 1.0.2"`)
+
+	b.run(chromedp.SetValue(chromedp.CSS("#update [name=version]"), "0.9.0"), chromedp.SendKeys(chromedp.CSS("#update [name=version]"), "\r"))
+	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered · mandatory"`)
+}
+
+func testRollout(t *testing.T, b *tab) {
+	const offered = `$$(".legend li").map((l) => l.textContent).join(", ")`
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 40, 2.0.0 40, 1.0.2 20, no update 88"`)
+	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label").startsWith("Of 200 installations: 2.2.0-beta.1 12, 2.1.0 40")`)
+
+	// Somebody edits the file.
+	path := value[string](b, `text(".path code")`)
+	original, err := os.ReadFile(path)
+	require.NoError(t, err)
+	write := func(text string) {
+		require.NoError(t, os.WriteFile(path+".mine", []byte(text), 0o600))
+		require.NoError(t, os.Rename(path+".mine", path))
+	}
+	write(strings.Replace(string(original), `"rollout": 25`, `"rollout": 100`, 1))
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 160, 1.0.2 20, no update 8"`)
+	b.sees(`text(".slider label") === "Rollout of 2.1.0: 100 %" && $("#percent").value === "100"`)
+
+	write(`{"releases": [}`)
+	b.sees(`text(".problem").startsWith("The file is invalid. The last good one stays in use.")`)
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 160, 1.0.2 20, no update 8"`)
+	write(string(original))
+	b.sees(`text(".problem") === "" && text(".slider label") === "Rollout of 2.1.0: 25 %"`)
+
+	// The slider edits the file, and so does the editor.
+	b.run(chromedp.Focus(chromedp.CSS("#percent")), chromedp.KeyEvent(kb.Home))
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.0.0 55, 1.0.2 20, no update 113"`)
+	written, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, strings.Replace(string(original), `"rollout": 25`, `"rollout": 0`, 1), string(written))
+
+	b.run(chromedp.SetValue(chromedp.CSS("textarea"), `{"releases": [{"version": "1"}]}`))
+	b.click(".save")
+	b.sees(`text(".problem").startsWith("Not saved: ")`)
+	b.click(".revert")
+	b.sees(`$("textarea").value.includes("loses drafts")`)
+	value[string](b, `$("textarea").value = $("textarea").value.replace("loses drafts", "eats drafts")`)
+	b.click(".save")
+	b.sees(`text(".problem") === "" && text("#update tbody tr:nth-child(3)") === "2.0.1withdrawnwithdrawn: eats drafts"`)
+	written, err = os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(written), `"withdrawn": "eats drafts"`)
+}
+
+func testMobile(t *testing.T, b *tab) {
+	b.sees(`text(".facts").includes("iOS1.0.5build 201607181821https://dn-rongcloud.qbox.me/app.plist")`)
+	b.sees(`text(".facts").includes("Android1.0.5")`)
+	b.sees(`text(".facts").includes("team group · 2 members")`)
+}
+
+func testLanguages(t *testing.T, b *tab) {
+	b.sees(`document.documentElement.lang === "en" && text("#phones h2") === "Two phones"`)
+	b.click("[data-lang=zh]")
+	b.sees(`document.documentElement.lang === "zh-CN" && text("#phones h2") === "两部手机"`)
+	b.click(".phone:nth-child(1) [role=switch]")
+	b.sees(`phone(1).last === "你开启了截屏通知" && phone(2).last === "Alice 开启了截屏通知"`)
+	b.sees(`phone(1).name === "Alice 的手机" && text("#update .offered") === "2.1.0update已提供"`)
+	b.sees(`text("#wire [open] h3") === "请求"`)
+	b.sees(`!/[a-z]{3}/.test(text("#update tbody td:last-child").replace("stable", ""))`) // no English sentence
+	b.click("[data-lang=en]")
+	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
+	b.click("[data-lang=zh]")
+	b.run(chromedp.Reload())
+	b.sees(`text("h1") === "misc 试玩"`) // the choice stays
+	value[*string](b, `localStorage.clear()`)
+}
+
+func testChinese(t *testing.T, b *tab) {
+	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "misc 试玩"`)
+	b.sees(`text("#update .offered") === "2.1.0update已提供"`)
+	b.sees(`$$("[data-t]").every((e) => e.textContent)`)
+}
+
+func testWidths(t *testing.T, b *tab) {
+	b.sees(`text("#update .offered") !== ""`)
+	background := map[string]string{}
+	for _, width := range []int64{360, 768, 1180, 1280, 1600} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.run(chromedp.EmulateViewport(width, 900))
+			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			b.sees(fmt.Sprintf(`innerWidth === %d && document.documentElement.scrollWidth <= innerWidth`, width))
+			b.sees(fmt.Sprintf(`($$(".phone")[0].offsetTop === $$(".phone")[1].offsetTop) === %t`, width > 360)) // side by side
+			background[scheme] = value[string](b, `getComputedStyle(document.body).backgroundColor`)
+		}
+	}
+	assert.NotEqual(t, background["light"], background["dark"])
+}
+
+func testReload(t *testing.T, b *tab) {
+	b.click(".phone:nth-child(1) .send")
+	b.click(".phone:nth-child(1) [role=switch]")
+	b.sees(`phone(2).last === "Alice switched the screen-capture notice on"`)
+	b.run(chromedp.Reload())
+	b.sees(`phone(2).lines.join() === "AliceHere is the plan for Friday,Alice switched the screen-capture notice on" && phone(2).switch === "true"`)
+	b.sees(`$$("#wire summary").some((s) => s.textContent.startsWith("POST/misc/send_message200Alice"))`)
+}
+
+// testOtherSites asks as a browser does for a page of another site.
+func testOtherSites(t *testing.T, base string) {
+	address := strings.TrimPrefix(base, "http://")
+	foreign := map[string]http.Header{
+		"a foreign Host":            {"Host": {"evil.example"}},
+		"a foreign Host, same port": {"Host": {"evil.example:" + address[strings.LastIndex(address, ":")+1:]}},
+		"a Host that looks alike":   {"Host": {"127.0.0.1.evil.example"}},
+		"a foreign Origin":          {"Origin": {"http://evil.example"}},
+		"another port":              {"Origin": {"http://127.0.0.1:1"}},
+		"no Origin to tell":         {"Origin": {"null"}},
+		"a link or an image":        {"Sec-Fetch-Site": {"cross-site"}},
+	}
+	allowed := map[string]http.Header{
+		"curl":        {},
+		"localhost":   {"Host": {"localhost:8585"}},
+		"the page":    {"Origin": {base}, "Sec-Fetch-Site": {"same-origin"}},
+		"address bar": {"Sec-Fetch-Site": {"none"}},
+	}
+	status := func(method, path, body string, header http.Header) int {
+		ctx, cancel := context.WithCancel(t.Context()) // the event stream has no end
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header = header.Clone()
+		r.Host = header.Get("Host")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-User", "alice")
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	paths := []string{"/", "/app.js", "/misc/client_version", "/demo/world", "/demo/events", "/demo/explain?version=1.0.0", "/nothing"}
+	const post = `{"conversationType":1,"targetId":"z2mlAvb0c","noticeStatus":1}`
+	for name, header := range foreign {
+		for _, path := range paths {
+			assert.Equal(t, 403, status("GET", path, "", header), "%s: %s", name, path)
+		}
+		assert.Equal(t, 403, status("POST", "/misc/set_screen_capture", post, header), name)
+		assert.Equal(t, 403, status("PUT", "/demo/releases", `{"releases":[]}`, header), name)
+	}
+	assert.Equal(t, 200, status("POST", "/misc/get_screen_capture", post, http.Header{}))
+	for name, header := range allowed {
+		for _, path := range paths[:len(paths)-1] {
+			assert.Equal(t, 200, status("GET", path, "", header), "%s: %s", name, path)
+		}
+	}
+}
+
+// servePage starts the program, and returns where it serves.
+func servePage(t *testing.T, program string, address ...string) string {
+	t.Helper()
+	cmd := exec.Command(program, "-listen", append(address, "127.0.0.1:0")[0])
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var log testkit.Log
+	cmd.Stderr = &log
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		assert.NoError(t, cmd.Wait(), log.String())
+		assert.NotContains(t, log.String(), "quickstart:")
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err, log.String())
+	var base string
+	_, err = fmt.Sscanf(line, "Open %s in a browser.", &base)
+	require.NoError(t, err, line)
+	return strings.TrimSuffix(base, "/")
+}
+
+// startChromium returns the context of a browser that ends with the test.
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
+	path := find("chromium")
+	if path == "" {
+		const text = "chromium is not installed; on Debian: apt-get install chromium"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(text)
+		}
+		t.Skip(text)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox) // root has no sandbox, and the page is ours
+	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(allocator)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx))
+	return ctx
+}
+
+// A tab shows the page.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openTab opens base in a tab of its own. The test fails if anything is wrong in
+// the console, or if a request would leave the machine.
+func openTab(t *testing.T, chromium context.Context, base, language string, width int64) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(chromium)
+	var wrong testkit.Log
+	t.Cleanup(func() {
+		cancel()
+		assert.Empty(t, wrong.String())
+	})
+	require.NoError(t, chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			fmt.Fprintln(&wrong, "exception:", e.ExceptionDetails)
+		case *runtime.EventConsoleAPICalled:
+			fmt.Fprintln(&wrong, "console:", e.Type, e.Args)
+		case *cdplog.EventEntryAdded:
+			// The browser itself notes each refusal that the page shows.
+			if !strings.HasPrefix(e.Entry.Text, "Failed to load resource: the server responded with a status of 40") || strings.HasSuffix(e.Entry.Text, "404 (Not Found)") {
+				fmt.Fprintln(&wrong, "log:", e.Entry.Text, e.Entry.URL)
+			}
+		case *network.EventRequestWillBeSent:
+			if u, err := url.Parse(e.Request.URL); err != nil || u.Hostname() != "127.0.0.1" {
+				fmt.Fprintln(&wrong, "request:", e.Request.URL)
+			}
+		}
+	}))
+	b := &tab{t, ctx}
+	call(b, network.Enable, network.EnableParams{})
+	version, err := chromedp.CallBrowser(ctx, browser.GetVersion, cdp.Empty{})
+	require.NoError(t, err)
+	call(b, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
+		UserAgent: strings.ReplaceAll(version.UserAgent, "Headless", ""), AcceptLanguage: language})
+	b.run(chromedp.EmulateViewport(width, 1000), chromedp.Navigate(base))
+	return b
+}
+
+func (b *tab) run(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	require.NoError(b.t, chromedp.Do(ctx, actions...))
+}
+
+// call runs a command of the browser's protocol.
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	result, err := chromedp.Call(ctx, command, params)
+	require.NoError(b.t, err)
+	return result
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.run(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// sees waits until a condition in JavaScript holds.
+func (b *tab) sees(condition string) {
+	b.t.Helper()
+	holds := func() bool {
+		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+		defer cancel()
+		yes, err := chromedp.Run(ctx, onPage[bool](condition))
+		return err == nil && yes
+	}
+	if !assert.Eventually(b.t, holds, 10*time.Second, 20*time.Millisecond, condition) {
+		b.t.Fatalf("the page shows:\n%s", value[string](b, "document.body.innerText"))
+	}
+}
+
+// value returns what an expression in JavaScript is worth.
+func value[T any](b *tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, onPage[T](expression))
+	require.NoError(b.t, err, expression)
+	return v
+}
+
+// onPage evaluates an expression with these words at hand.
+func onPage[T any](expression string) chromedp.Action[T] {
+	return chromedp.Evaluate[T](`(() => {
+		const $ = (s) => document.querySelector(s), $$ = (s) => [...document.querySelectorAll(s)];
+		const text = (s) => $(s)?.textContent ?? "";
+		const phone = (n) => {
+			const root = $$(".phone")[n - 1], lines = [...root?.querySelectorAll(".chat p") ?? []].map((p) => p.textContent);
+			return { lines, last: lines.at(-1), switch: root?.querySelector("[role=switch]").getAttribute("aria-checked"), name: root?.getAttribute("aria-label") };
+		};
+		return ` + expression + `; })()`)
+}
+
+// takePictures writes those that the READMEs show.
+func takePictures(t *testing.T, b *tab, name string) {
+	b.sees(`$$("#update .offered").length === 1`)
+	for _, selector := range []string{".phone:nth-child(1) .send", ".phone:nth-child(2) .send", ".phone:nth-child(1) [role=switch]", ".phone:nth-child(2) .shot"} {
+		lines := value[int](b, `$$(".chat p:not(.empty)").length`)
+		b.click(selector)
+		b.sees(fmt.Sprintf(`$$(".chat p:not(.empty)").length === %d`, lines+2))
+	}
+	time.Sleep(time.Second) // the flash of the screenshot and the switch come to rest
+	require.NoError(t, os.MkdirAll("../../docs/images", 0o755))
+	for file, clip := range map[string]string{
+		"page-" + name:    `[0, $("#phones").getBoundingClientRect().bottom + 24]`,
+		"rollout-" + name: `[$("#update").getBoundingClientRect().top - 12, $("#update").getBoundingClientRect().bottom + 24]`,
+	} {
+		value[*string](b, `scrollTo(0, 0), document.activeElement.blur()`)
+		edges := value[[]float64](b, clip)
+		quality, beyond := int64(80), true
+		shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
+			Format: "webp", Quality: &quality, CaptureBeyondViewport: &beyond,
+			Clip: &page.Viewport{Y: edges[0], Width: 1440, Height: edges[1] - edges[0], Scale: 1},
+		})
+		require.NoError(t, os.WriteFile("../../docs/images/"+file+".webp", shot.Data, 0o644))
+	}
+}
