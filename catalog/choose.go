@@ -98,6 +98,7 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	}
 	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s", c.version, c.platform, c.arch, c.os, s.channels[c.channel], id)}
 	_, e.Reason = s.Choose(q)
+	e.Releases = make([]Verdict, 0, len(s.releases))
 	offered := false
 	for i := range s.releases {
 		r := &s.releases[i]

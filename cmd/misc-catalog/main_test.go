@@ -165,6 +165,13 @@ reason: arch
   ]
 }
 `},
+		{"no releases, as JSON", map[string]string{"releases.json": `{"releases":[]}`}, []string{"explain", "DIR", "version=1.0.0", "-json"}, 0, `{
+  "status": 204,
+  "client": "1.0.0 on darwin x64, OS version unknown, channel stable, no id",
+  "reason": "current",
+  "releases": []
+}
+`},
 		{"a refusal", releases, []string{"explain", "DIR", "version=1.0"}, 1, refusal},
 		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal + "\na + in a query means a space: write %2B\n"},
 		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"status\": 400,\n  \"answer\": {\n    \"code\": 400,\n    \"message\": \"version must be one semantic version such as 1.0.2\"\n  }\n}\n"},

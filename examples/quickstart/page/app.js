@@ -241,7 +241,7 @@ function showExchange(e) {
 
 // ---- Update card
 
-let answered; // {status, statusText, body, verdicts}
+let answered; // {status, statusText, body, releases}
 const form = $("#update form");
 const examples = {
   exMac: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-6"],
@@ -265,21 +265,21 @@ async function ask() {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
   const response = await fetch("/misc/latest_update?" + query);
   const text = await response.text();
-  const verdicts = await (await fetch("/demo/explain?" + query)).json();
-  answered = { status: response.status, statusText: response.statusText, body: text && JSON.parse(text), verdicts };
+  const { releases } = await (await fetch("/demo/explain?" + query)).json();
+  answered = { status: response.status, statusText: response.statusText, body: text && JSON.parse(text), releases };
   showUpdate();
 }
 
 function showUpdate() {
   if (!answered) return;
-  const { status, statusText, body, verdicts } = answered;
+  const { status, statusText, body, releases } = answered;
   let words = t("offersNothing");
   if (status === 200) words = t("offers", { version: body.version }) + (body.mandatory ? ` · ${t("mandatory")}` : "");
   if (status >= 400) words = body.message;
   const badge = make("span", status < 300 ? "status good" : "status bad", `${status} ${statusText}`);
   $(".result").replaceChildren(make("p", "", badge, make("strong", "", words)), body ? make("pre", "", JSON.stringify(body, null, 2)) : "");
-  $("#update table").hidden = !verdicts.length;
-  $("#update tbody").replaceChildren(...verdicts.map((v) => {
+  $("#update table").hidden = !releases.length;
+  $("#update tbody").replaceChildren(...releases.map((v) => {
     const head = make("th", "", swatch(v.version), v.version);
     head.scope = "row";
     return make("tr", v.reason === "update" ? "offered" : "", head, make("td", "", make("code", "", v.reason)), make("td", "", detail(v.detail)));
