@@ -214,12 +214,12 @@ func testLanguages(t *testing.T, b *tab) {
 	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
 	b.click("[data-lang=zh]")
 	b.run(chromedp.Reload())
-	b.sees(`text("h1") === "misc 试玩"`) // the choice stays
+	b.sees(`text("h1") === "试用 misc"`) // the choice stays
 	value[*string](b, `localStorage.clear()`)
 }
 
 func testChinese(t *testing.T, b *tab) {
-	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "misc 试玩"`)
+	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "试用 misc"`)
 	b.sees(`text("#update .offered") === "2.1.0update已提供"`)
 	b.sees(`$$("[data-t]").every((e) => e.textContent)`)
 }

@@ -2,7 +2,7 @@
 
 // Every word of the page: [English, 中文]. Edit, then start the program again.
 const texts = {
-  title: ["misc, to try out", "misc 试玩"],
+  title: ["Try misc", "试用 misc"],
   intro: ["A SealTalk-style server is running on this computer, and this page is its clients. Nothing leaves the machine.",
     "一台 SealTalk 风格的服务器正在本机运行，这个页面就是它的客户端。数据不会离开本机。"],
   skip: ["Skip to the content", "跳到正文"],
