@@ -110,6 +110,7 @@ func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
 		{"darwin", "", "Darwin/12.6", "unknown"},
 		{"darwin", "", "Darwin/13", "10.9"},
 		{"darwin", "Sonoma", "Darwin/15.6.0", "10.11"},
+		{"darwin", "", "Darwin/22..5 Darwin/23", "13"},
 		{"darwin", "", "Darwin/25.0.0", "26"},
 		{"darwin", "", "Darwin/26.0.0", "27"},
 		{"darwin", "", "Darwin/", "unknown"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -170,28 +171,35 @@ func (p problems) join(prefix string) error {
 }
 
 // repeated returns a problem for each key that stands twice in one object of
-// data, which is valid JSON.
+// data, which is valid JSON, up to a hundred.
 func repeated(data []byte) (found problems) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	var read func(path string) error
-	read = func(path string) error {
+	var path []string
+	var read func() error
+	read = func() error {
 		opening, err := d.Token()
 		switch opening {
 		case json.Delim('{'):
 			keys := map[json.Token]bool{}
 			for err == nil && d.More() {
-				key, keyErr := d.Token()
-				at := strings.TrimPrefix(fmt.Sprint(path, ".", key), ".")
-				if keys[key] {
-					found = append(found, problem{at, errors.New("stands twice")})
+				var key json.Token
+				if key, err = d.Token(); err != nil {
+					return err
+				}
+				path = append(path, fmt.Sprint(".", key))
+				if keys[key] && len(found) < 100 {
+					found = append(found, problem{strings.TrimPrefix(strings.Join(path, ""), "."), errors.New("stands twice")})
 				}
 				keys[key] = true
-				err = errors.Join(keyErr, read(at))
+				err = read()
+				path = path[:len(path)-1]
 			}
 		case json.Delim('['):
 			for i := 0; err == nil && d.More(); i++ {
-				err = read(fmt.Sprintf("%s[%d]", path, i))
+				path = append(path, "["+strconv.Itoa(i)+"]")
+				err = read()
+				path = path[:len(path)-1]
 			}
 		default:
 			return err
@@ -199,7 +207,7 @@ func repeated(data []byte) (found problems) {
 		_, closing := d.Token()
 		return errors.Join(err, closing)
 	}
-	if err := read(""); err != nil {
+	if err := read(); err != nil {
 		found = append(found, problem{"", err})
 	}
 	return found

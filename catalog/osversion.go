@@ -102,7 +102,8 @@ func macOS(said osRange, userAgent string) osRange {
 		return said
 	}
 	_, version, _ := strings.Cut(userAgent, "Darwin/")
-	if known := kernel(clientOS(version).min[0]); known != anyOS || said == anyOS {
+	n, _, _ := strings.Cut(version, ".")
+	if known := kernel(clientOS(n).min[0]); known != anyOS || said == anyOS {
 		return known
 	}
 	return osRange{osVersion{11}, endless}

@@ -197,6 +197,7 @@ func (o *object) channels() []string {
 	var channels []string
 	if json.Unmarshal(value, &channels) != nil || len(channels) < 1 || len(channels) > 16 {
 		o.add("channels", "must be a list of 1 to 16 strings")
+		return nil
 	}
 	for i, c := range channels {
 		if c == "" || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
@@ -236,22 +237,22 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	}
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
-		r.builds = append(r.builds, in.build(fields, s.minimum != nil))
+		b := in.build(fields, s.minimum != nil)
+		if in.found != nil {
+			b = build{platform: "faulty"} // and like no other
+		} else if k := slices.IndexFunc(r.builds, b.ties); k >= 0 {
+			in.found = problems{{fmt.Sprintf("%sbuilds[%d]", o.path, i), fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
+		}
+		r.builds = append(r.builds, b)
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
-	for i, a := range r.builds {
-		for k, b := range r.builds[:i] {
-			if o.found == nil && a.precedence(b) == 0 && a.platform == b.platform && a.cpus.overlap(b.cpus) && a.os.overlap(b.os) {
-				o.add(fmt.Sprintf("builds[%d]", i), "a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)
-			}
-		}
-	}
 	slices.SortFunc(r.builds, build.precedence)
 	return r, ok
 }
 
-// channel returns the place of a release's channel among channels.
+// channel returns the place of a release's channel among channels, which are nil
+// if they could not be read.
 func (o *object) channel(channels []string, version misc.Version) int {
 	name, given := o.given("channel")
 	if !given && version.Prerelease() == "" {
@@ -262,6 +263,7 @@ func (o *object) channel(channels []string, version misc.Version) int {
 	}
 	place := slices.Index(channels, name)
 	switch {
+	case channels == nil:
 	case place < 0 && given:
 		o.add("channel", "%q is not one of channels", name)
 	case place < 0:
@@ -278,7 +280,9 @@ func (o *object) rollout() int {
 	}
 	percent, err := strconv.ParseFloat(string(value), 64)
 	hundredths := math.Round(percent * 100)
-	if err != nil || percent < 0 || percent > 100 || hundredths/100 != percent {
+	digits, _, _ := strings.Cut(strings.ToLower(string(value)), "e")
+	isExact := len(digits) <= 16 && (percent != 0 || strings.Trim(digits, "-0.") == "") // in a float64
+	if err != nil || !isExact || percent < 0 || percent > 100 || hundredths/100 != percent {
 		o.add("rollout", "must be a number from 0 to 100 with at most two decimals")
 		return 0
 	}
@@ -392,6 +396,11 @@ func (o *object) os(key, platform string) *osRange {
 func (b build) precedence(c build) int {
 	named := func(b build) int { return min(len(b.platform), 1) }
 	return cmp.Or(named(c)-named(b), b.cpus.count()-c.cpus.count())
+}
+
+// ties reports whether a client may fit b and c, and neither is first.
+func (b build) ties(c build) bool {
+	return b.precedence(c) == 0 && b.platform == c.platform && b.cpus.overlap(c.cpus) && b.os.overlap(c.os)
 }
 
 func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }

@@ -46,7 +46,7 @@ release: unknown key; known are channels, minimum, releases`},
 	{"channels", `{"channels":["stable","Beta-2"],"releases":[{"version":"1.0.2","channel":"Beta-2",BUILDS}]}`, ""},
 	{"16 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p"],"releases":[]}`, ""},
 	{"17 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"],"releases":[]}`, "channels: must be a list of 1 to 16 strings"},
-	{"no channels", `{"channels":[],"releases":[]}`, "channels: must be a list of 1 to 16 strings"},
+	{"no channels", `{"channels":[],"releases":[{"version":"1.0.2",BUILDS}]}`, "channels: must be a list of 1 to 16 strings"},
 	{"a channel alone", `{"channels":"stable","releases":[]}`, "channels: must be a list of 1 to 16 strings"},
 	{"channels that are none", `{"channels":["a","b c","","ä","a"],"releases":[]}`, `channels[1]: "b c" must consist of letters, digits and hyphens
 channels[2]: "" must consist of letters, digits and hyphens
@@ -75,10 +75,11 @@ releases[0].pub_date: "2026-11-24T08:00:00.5Z" is neither 2006-01-02 nor 2006-01
 		"releases[0].from: 1.0.2-0 must be below the release's version, 1.0.2-0\nreleases[1].from: \"\" is not a semantic version such as 1.0.2"},
 	{"rollouts", `{"releases":[{"version":"1.0.1","rollout":0,BUILDS},{"version":"1.0.2","rollout":0.01,BUILDS},{"version":"1.0.3","rollout":33.33,BUILDS},{"version":"1.0.4","rollout":1e2,BUILDS}]}`, ""},
 	{"rollouts that are none", `{"releases":[{"version":"1.0.1","rollout":-0.01,BUILDS},{"version":"1.0.2","rollout":100.01,BUILDS},{"version":"1.0.3","rollout":33.333,BUILDS},
-		{"version":"1.0.4","rollout":"5",BUILDS},{"version":"1.0.5","rollout":1e999,BUILDS}]}`, strings.Join([]string{
+		{"version":"1.0.4","rollout":"5",BUILDS},{"version":"1.0.5","rollout":1e999,BUILDS},{"version":"1.0.6","rollout":1e-400,BUILDS},{"version":"1.0.7","rollout":100.000000000000000001,BUILDS}]}`, strings.Join([]string{
 		"releases[0].rollout: must be a number from 0 to 100 with at most two decimals", "releases[1].rollout: must be a number from 0 to 100 with at most two decimals",
 		"releases[2].rollout: must be a number from 0 to 100 with at most two decimals", "releases[3].rollout: must be a number from 0 to 100 with at most two decimals",
-		"releases[4].rollout: must be a number from 0 to 100 with at most two decimals"}, "\n")},
+		"releases[4].rollout: must be a number from 0 to 100 with at most two decimals", "releases[5].rollout: must be a number from 0 to 100 with at most two decimals",
+		"releases[6].rollout: must be a number from 0 to 100 with at most two decimals"}, "\n")},
 	{"withdrawn", `{"releases":[{"version":"1.0.2","withdrawn":"bad"},{"version":"1.0.1","withdrawn":"bad","builds":[]},{"version":"1.0.0","withdrawn":"bad",BUILDS}]}`, ""},
 	{"withdrawn for no reason", `{"releases":[{"version":"1.0.2","withdrawn":"",BUILDS},{"version":"1.0.1","withdrawn":true,BUILDS}]}`,
 		"releases[0].withdrawn: must say why\nreleases[1].withdrawn: must be a string"},
@@ -120,9 +121,11 @@ releases[0].builds[0].extra.mandatory: has a place of its own and must not be in
 
 	{"builds that differ in each way", `{"releases":[{"version":"1.0.2","builds":[BUILD,{"arch":"x64",URL},{"arch":"arm64",URL},{"arch":"universal",URL},{"arch":["x64","arm64","ia32"],URL},{"platform":"darwin","arch":"x64",URL},
 		{"platform":"win32","max_os":"6.3",URL},{"platform":"win32","min_os":"6.4","max_os":"9",URL},{"platform":"win32","min_os":"10",URL}]}]}`, ""},
-	{"builds for the same clients", `{"releases":[{"version":"1.0.2","builds":[BUILD,BUILD]},{"version":"1.0.1","builds":[{"arch":"universal",URL},{"platform":"darwin","arch":"universal",URL},{"arch":["ia32","x64"],URL}]},
+	{"builds for the same clients", `{"releases":[{"version":"1.0.2","pub_date":"x","builds":[{"url":""},BUILD,BUILD]},{"version":"1.0.1","builds":[{"arch":"universal",URL},{"platform":"darwin","arch":"universal",URL},{"arch":["ia32","x64"],URL}]},
 		{"version":"1.0.0","builds":[{"platform":"darwin","max_os":"13",URL},{"platform":"darwin","min_os":"13.6.9.9",URL}]}]}`,
-		`releases[0].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
+		`releases[0].pub_date: "x" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second
+releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL
+releases[0].builds[2]: a client that it fits may fit builds[1] just as well: their platforms, CPUs or OS versions must differ
 releases[1].builds[2]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
 releases[2].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ`},
 }
