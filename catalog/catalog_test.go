@@ -158,9 +158,9 @@ var files = []struct{ name, release, clients, err string }{
 		`catalog: client_version.json: iOS: required: clients cannot do without it`,
 		`catalog: client_version.json: Android: required: clients cannot do without it`,
 	)},
-	{name: "two of it", release: goodRelease, clients: goodClients + goodClients, err: `catalog: client_version.json: is not valid JSON: invalid character '{' after top-level value (at byte 207)`},
+	{name: "two of it", release: goodRelease, clients: goodClients + goodClients, err: `catalog: client_version.json: is not valid JSON: invalid character '{' after top-level value (at byte 207, line 1)`},
 	{name: "nothing but a byte order mark", release: "\uFEFF", clients: goodClients, err: `catalog: squirrel.json: is empty`},
-	{name: "two byte order marks", release: "\uFEFF\uFEFF" + goodRelease, clients: goodClients, err: `catalog: squirrel.json: is not valid JSON: invalid character 'ï' looking for beginning of value (at byte 1)`},
+	{name: "two byte order marks", release: "\uFEFF\uFEFF" + goodRelease, clients: goodClients, err: `catalog: squirrel.json: is not valid JSON: invalid character 'ï' looking for beginning of value (at byte 1, line 1)`},
 	{name: "UTF-16", release: goodRelease, clients: "\xff\xfe{\x00}\x00", err: `catalog: client_version.json: is not valid UTF-8`},
 	{
 		name:    "a byte more than 1 MiB",
@@ -238,7 +238,7 @@ func TestTheSquareIsOptionalUntilOneWasServed(t *testing.T) {
 		serves, fails string
 	}{
 		{"never there", func() {}, "", ""},
-		{"broken from the start", func() { f.swap(demoSquare, "{") }, "", "catalog: demo_square.json: is not valid JSON: unexpected end of JSON input (at byte 1)"},
+		{"broken from the start", func() { f.swap(demoSquare, "{") }, "", "catalog: demo_square.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)"},
 		{"gone again", func() { f.remove(demoSquare) }, "", ""},
 		{"there", func() { f.swap(demoSquare, `[{"type":"chatroom","id":1,"name":"a"}]`) }, square, ""},
 		{"broken", func() { f.swap(demoSquare, "[{}]") }, square, "catalog: demo_square.json: [0].id: required\ncatalog: demo_square.json: [0].type: \"\" is neither chatroom nor group"},
@@ -506,7 +506,7 @@ func TestBrokenFileDoesNotHoldUpTheOther(t *testing.T) {
 	f.swap(clientVersion, newerClients)
 	f.clock.add(time.Second)
 	f.serves("1.0.2", "1.0.6")
-	require.EqualError(t, f.Err(), `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1)`)
+	require.EqualError(t, f.Err(), `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)`)
 
 	f.swap(squirrel, newerRelease)
 	f.swap(clientVersion, "[]")
@@ -546,7 +546,7 @@ func TestFailureIsLoggedOnceAndRecoveryToo(t *testing.T) {
 		{"the same file", func(*fixture) {}, ""},
 		{"another file, the same failure", func(f *fixture) { f.swap(squirrel, "[1]") }, ""},
 		{"another failure", func(f *fixture) { f.swap(squirrel, " ") },
-			refused + `squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1)"`},
+			refused + `squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)"`},
 		{"an unreadable file", func(f *fixture) { f.remove(squirrel) },
 			refused + `squirrel.json error="catalog: squirrel.json: open squirrel.json: no such file or directory"`},
 		{"still unreadable", func(*fixture) {}, ""},

@@ -45,7 +45,7 @@ func parse(data []byte, v any) error {
 	}
 	err := json.Unmarshal(data, v)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return fmt.Errorf("is not valid JSON: %w (at byte %d)", err, syntax.Offset)
+		return fmt.Errorf("is not valid JSON: %w (at byte %d, line %d)", err, syntax.Offset, 1+bytes.Count(data[:syntax.Offset], []byte("\n")))
 	}
 	if err != nil {
 		return errNoObject

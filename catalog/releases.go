@@ -265,7 +265,7 @@ func (o *object) channel(channels []string, version misc.Version) int {
 	switch {
 	case channels == nil:
 	case place < 0 && given:
-		o.add("channel", "%q is not one of channels", name)
+		o.add("channel", "%q is not one of channels: %s", name, strings.Join(channels, ", "))
 	case place < 0:
 		o.add("channel", "required, or %q in channels: the version is %s", name, version)
 	}

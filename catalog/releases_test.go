@@ -30,7 +30,7 @@ var releasesFiles = []struct{ name, file, problems string }{
 	{"null for releases", `{"releases":null}`, "releases: required, but may be empty"},
 	{"releases in an object", `{"releases":{}}`, "releases: must be a list"},
 	{"a list", `[]`, "must be a JSON object"},
-	{"not JSON", `{"releases":[}`, "is not valid JSON: invalid character '}' looking for beginning of value (at byte 14)"},
+	{"not JSON", "{\r\n\n\"releases\":[}", "is not valid JSON: invalid character '}' looking for beginning of value (at byte 17, line 3)"},
 	{"not UTF-8", "{\"releases\":[],\"\xff\":1}", "is not valid UTF-8"},
 	{"a release, a build and extra that are no objects", `{"releases":[1,{"version":"1.0.2","builds":[null,{"extra":[],URL}]}]}`,
 		"releases[0]: must be a JSON object\nreleases[1].builds[0]: must be a JSON object\nreleases[1].builds[1].extra: must be a JSON object"},
@@ -55,7 +55,7 @@ channels[4]: "a" stands twice`},
 	{"the channel of a prerelease", `{"channels":["stable","rc"],"releases":[{"version":"1.0.2-rc.1",BUILDS},{"version":"1.0.2-beta.1","channel":"rc",BUILDS}]}`, ""},
 	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: required, or "rc" in channels: the version is 1.0.2-rc.1`},
 	{"unknown channel", `{"releases":[{"version":"1.0.2","channel":"Stable",BUILDS},{"version":"1.0.3","channel":"",BUILDS}]}`,
-		"releases[0].channel: \"Stable\" is not one of channels\nreleases[1].channel: \"\" is not one of channels"},
+		"releases[0].channel: \"Stable\" is not one of channels: stable\nreleases[1].channel: \"\" is not one of channels: stable"},
 
 	{"minimum as new as the newest", `{"minimum":"v1.0.2+5","releases":[{"version":"1.0.2",BUILDS}]}`, ""},
 	{"minimum that is no version", `{"minimum":"1.0","releases":[]}`, `minimum: "1.0" is not a semantic version such as 1.0.2`},
@@ -150,6 +150,10 @@ func TestProbableMistakesAreWarnedOf(t *testing.T) {
 	for _, tt := range []struct{ name, file, warnings string }{
 		{"a date alone", string(full), `releases[3].pub_date: "2026-06-01" has no time: macOS shows a date in 1970`},
 		{"nothing", `{"releases":[{"version":"1.0.2","pub_date":"2026-06-01T10:00:00Z",BUILDS}]}`, ""},
+		{
+			"a Windows that does not exist", `{"releases":[{"version":"1.0.2","builds":[{"platform":"win32","min_os":"11",URL},BUILD]},{"version":"1.0.1","builds":[{"platform":"win32","min_os":"10.0.22000",URL},{"platform":"darwin","min_os":"11",URL}]}]}`,
+			"releases[0].builds: no Windows has version 11: Windows 11 is 10.0.22000",
+		},
 		{"no releases", `{"releases":[]}`, "releases: none is for a client that sends no id and no os_version, as SealTalk's desktop client does"},
 		{
 			"nothing for SealTalk's own client", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},

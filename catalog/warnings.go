@@ -38,6 +38,9 @@ func (s *Releases) Warnings() (found []string) {
 			warn(r.path+"from", "no release from %s on and older than %s is offered, so clients older than %[1]s never get there", r.from, r.version)
 		}
 		for _, b := range r.builds {
+			if b.platform == "win32" && b.os.min[0] > 10 {
+				warn(r.path+"builds", "no Windows has version %d: Windows 11 is 10.0.22000", b.os.min[0])
+			}
 			if b.cpus&arm64 != 0 && !slices.ContainsFunc(r.builds, func(o build) bool {
 				return (o.platform == "" || o.platform == b.platform) && o.cpus.overlap(x64)
 			}) {

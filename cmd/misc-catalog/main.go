@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -88,8 +89,12 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 // open is catalog.Open as a server calls it, but that it takes any key for the
 // ids of demo_square.json.
 func open(dir string) (*catalog.Catalog, error) {
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		return nil, fmt.Errorf("%s is a file: name the directory that it is in", dir)
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is a file: name the directory that it is in", dir)
+	}
+	if err != nil {
+		return nil, err
 	}
 	codec, err := n3d.New("any key")
 	if err != nil {
@@ -136,6 +141,7 @@ type explanation struct {
 	Status               int             `json:"status"`
 	Answer               json.RawMessage `json:"answer,omitempty"` // none of a 204
 	*catalog.Explanation                 // none of a refusal
+	Ignored              []string        `json:"ignored,omitempty"` // unknown parameters
 }
 
 func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode int) {
@@ -161,12 +167,14 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode
 		printJSON(out, e.Answer)
 	}
 	if e.Explanation == nil {
-		if strings.Contains(query, "+") {
-			fmt.Fprintln(out, "\na + in a query means a space: write %2B")
-		}
+		fmt.Fprintln(out, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
 		return exitCode
 	}
-	fmt.Fprintf(out, "\nclient: %s\nreason: %s\n\n", e.Client, e.Reason)
+	fmt.Fprintf(out, "\nclient: %s\nreason: %s\n", e.Client, e.Reason)
+	if e.Ignored != nil {
+		fmt.Fprintf(out, "ignored: %s\n", strings.Join(e.Ignored, ", "))
+	}
+	fmt.Fprintln(out)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, v := range e.Releases {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Version, v.Channel, v.Reason, v.Detail)
@@ -198,6 +206,12 @@ func ask(c *catalog.Catalog, query, userAgent string) (e explanation, err error)
 	if e.Status == http.StatusNoContent {
 		e.Answer = nil
 	}
+	for name := range request.URL.Query() {
+		if !slices.Contains([]string{"version", "platform", "arch", "os_version", "channel", "id"}, name) {
+			e.Ignored = append(e.Ignored, name)
+		}
+	}
+	slices.Sort(e.Ignored)
 	if e.Status < http.StatusBadRequest {
 		e.Explanation, err = c.Releases().Explain(source.asked)
 	}

@@ -74,6 +74,7 @@ func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
 		{"a warning, as JSON", doubtful, "check DIR -json -strict", 1, "{\n  \"problems\": [],\n  \"warnings\": [\n    " + quote(warning) + "\n  ]\n}\n"},
 		{"bad", bad, "check DIR", 1, strings.Join(problems, "\n") + "\n"},
 		{"bad, as JSON", bad, "check DIR -json", 1, "{\n  \"problems\": [\n    " + quote(problems[0]) + ",\n    " + quote(problems[1]) + ",\n    " + quote(problems[2]) + "\n  ],\n  \"warnings\": []\n}\n"},
+		{"no directory", good, "check DIR/none", 1, "stat DIR/none: no such file or directory\n"},
 		{"a file", good, "check DIR/releases.json", 1, "DIR/releases.json is a file: name the directory that it is in\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +99,8 @@ func TestExplainPrintsTheServersAnswerAndEachRelease(t *testing.T) {
 	require.NoError(t, err)
 	releases := map[string]string{"releases.json": string(full)}
 	squirrel := map[string]string{"squirrel.json": `{"version":"1.0.2","url":"https://x.test/a.zip"}`}
-	const refusal = "400 Bad Request\n{\n  \"code\": 400,\n  \"message\": \"version must be one semantic version such as 1.0.2\"\n}\n"
+	const refusal = "400 Bad Request\n{\n  \"code\": 400,\n  \"message\": \"version must be one semantic version such as 1.0.2\"\n}\n" +
+		"\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.\n"
 	for _, tt := range []struct {
 		name     string
 		files    map[string]string
@@ -140,10 +142,11 @@ reason: update
 1.9.0         stable  current    not newer than 1.9.0, which the client runs
 1.4.0         stable  current    not newer than 1.9.0, which the client runs
 `},
-		{"none, on another platform", releases, []string{"explain", "DIR", "version=1.3.9&platform=win32&arch=ia32&id=client-1"}, 0, `204 No Content
+		{"none, on another platform", releases, []string{"explain", "DIR", "version=1.3.9&platform=win32&arch=ia32&id=client-1&os=11&Channel=beta"}, 0, `204 No Content
 
 client: 1.3.9 on win32 ia32, OS version unknown, channel stable, id "client-1"
 reason: arch
+ignored: Channel, os
 
 2.1.0-beta.2  beta    channel    the client is on channel stable
 2.0.1         stable  arch       no build for platform "win32" on CPU "ia32"
@@ -173,7 +176,7 @@ reason: arch
 }
 `},
 		{"a refusal", releases, []string{"explain", "DIR", "version=1.0"}, 1, refusal},
-		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal + "\na + in a query means a space: write %2B\n"},
+		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal},
 		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"status\": 400,\n  \"answer\": {\n    \"code\": 400,\n    \"message\": \"version must be one semantic version such as 1.0.2\"\n  }\n}\n"},
 		{"invalid files", map[string]string{"releases.json": "[]"}, []string{"explain", "DIR", "version=1.0.0"}, 1, "catalog: releases.json: must be a JSON object\n"},
 	} {
