@@ -79,7 +79,7 @@ type Config struct {
 	// Transport is nil, the Client has a transport of its own, which uses the
 	// proxy that the environment names, drops idle connections before RongCloud
 	// does, and keeps to fewer than 80 requests on a connection, as RongCloud
-	// asks. Another Transport has to see to that itself.
+	// asks. Another Transport has to see to that itself, or wrap [NewTransport].
 	HTTPClient *http.Client `json:"-"`
 }
 
@@ -97,7 +97,7 @@ func New(cfg Config) (*Client, error) {
 		client = *cfg.HTTPClient
 	}
 	if client.Transport == nil {
-		client.Transport = newTransport(cfg.Timeout / 3)
+		client.Transport = NewTransport(cfg.Timeout / 3)
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // the signature is for this host alone

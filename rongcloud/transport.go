@@ -14,10 +14,12 @@ import (
 // fewer than 80, since its load balancing follows connections.
 const maxUses = 79
 
-// newTransport keeps connections as RongCloud asks, which drops those that are
-// idle for about 55 seconds. It speaks HTTP/1 alone: HTTP/2 would send
-// everything over one connection.
-func newTransport(connect time.Duration) *http.Transport {
+// NewTransport returns the transport of a [Client] that is given none, for hosts
+// that wrap it, to trace requests for example. It may take connect to make a
+// connection, and keeps connections as RongCloud asks, which drops those that are
+// idle for about 55 seconds. It speaks HTTP/1 alone: HTTP/2 would send everything
+// over one connection.
+func NewTransport(connect time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: connect}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
@@ -35,7 +37,7 @@ func newTransport(connect time.Duration) *http.Transport {
 	}
 }
 
-// A countedConn is a connection of newTransport. One request at a time has it.
+// A countedConn is a connection of NewTransport. One request at a time has it.
 type countedConn struct {
 	net.Conn
 	uses int
