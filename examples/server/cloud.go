@@ -5,11 +5,17 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/rongcloud"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/time/rate"
 )
 
 // regions are the names that -rongcloud knows. Any other value is a URL.
@@ -23,28 +29,74 @@ var regions = map[string]rongcloud.Region{
 
 var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 
-// openCloud returns a client of RongCloud, or without an app key a stand-in,
-// its name for people, and what closes it.
-func openCloud(cfg config, logger *slog.Logger) (_ misc.Messenger, name string, closeIdle func(), _ error) {
-	if cfg.appKey == "" {
-		return standIn{logger}, "a stand-in, which logs the messages it takes; -app-key switches to RongCloud", func() {}, nil
+// cloud is the way to the chat cloud. It keeps the app within its quotas, and
+// knows whether the last message was taken.
+type cloud struct {
+	misc.Messenger
+	quotas map[misc.ConversationType]*rate.Limiter
+	wait   time.Duration // for the quota to allow a message
+	failed atomic.Bool
+}
+
+// openCloud returns a client of RongCloud, or without an app key a stand-in.
+func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *cloud, state string, _ error) {
+	c := &cloud{
+		Messenger: standIn{logger},
+		quotas:    map[misc.ConversationType]*rate.Limiter{misc.Group: quota(cfg.groupQuota), misc.Private: quota(cfg.privateQuota)},
+		wait:      cfg.limits.quota,
 	}
-	name = cmp.Or(cfg.rongcloud, "beijing")
+	if cfg.appKey == "" {
+		return c, "a stand-in, which logs the messages it takes; -app-key switches to RongCloud", nil
+	}
+	name := cmp.Or(cfg.rongcloud, "beijing")
 	region := cmp.Or(regions[name], rongcloud.Region(name))
 	if !strings.Contains(string(region), "://") {
-		return nil, "", nil, usageErrorf("-rongcloud must be %s, or a URL", regionNames)
+		return nil, "", usageErrorf("-rongcloud must be %s, or a URL", regionNames)
 	}
 	client, err := rongcloud.New(rongcloud.Config{
-		AppKey:    cfg.appKey,
-		AppSecret: cfg.appSecret,
-		Region:    region,
-		Timeout:   cfg.limits.cloud,
+		AppKey:     cfg.appKey,
+		AppSecret:  cfg.appSecret,
+		Region:     region,
+		Timeout:    cfg.limits.cloud,
+		HTTPClient: &http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(cfg.limits.cloud/3), otelhttp.WithTracerProvider(tracing))},
 	})
 	if err != nil {
-		return nil, "", nil, usageErrorf("-rongcloud, -app-key, -app-secret: %w", err)
+		return nil, "", usageErrorf("-rongcloud, -app-key, -app-secret: %w", err)
 	}
-	return client, "RongCloud at " + string(region), client.CloseIdleConnections, nil
+	c.Messenger = client
+	return c, "RongCloud at " + string(region), nil
 }
+
+// quota allows at most perSecond messages in any second: a tenth of them at
+// once, and the others evenly.
+func quota(perSecond int) *rate.Limiter {
+	burst := max(1, perSecond/10)
+	return rate.NewLimiter(rate.Limit(perSecond-burst), burst)
+}
+
+// Send waits for the quota before it sends m, but not for long.
+func (c *cloud) Send(ctx context.Context, m misc.Message) error {
+	if limiter := c.quotas[m.Type]; limiter != nil {
+		waiting, cancel := context.WithTimeout(ctx, c.wait)
+		err := limiter.Wait(waiting)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			return quotaError{}
+		}
+	}
+	err := c.Messenger.Send(ctx, m)
+	if ctx.Err() == nil { // otherwise the caller has given up, which says nothing about the cloud
+		c.failed.Store(err != nil)
+	}
+	return err
+}
+
+// quotaError says that the quota allows no message for now.
+type quotaError struct{}
+
+func (quotaError) Error() string             { return "the app's quota of messages is used up" }
+func (quotaError) Unwrap() error             { return misc.ErrRateLimited }
+func (quotaError) RetryAfter() time.Duration { return time.Second }
 
 // standIn logs each message and delivers it to nobody.
 type standIn struct{ logger *slog.Logger }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3"
+	"github.com/sealtalk-go/misc/n3d"
 )
 
 // demoN3DKey is the key of a server that was given none.
@@ -27,12 +28,20 @@ type config struct {
 	addr         string
 	db           string
 	versions     string
-	n3dKey       string
+	codec        *n3d.Codec
+	demoKey      bool // codec has the demo's key
 	rongcloud    string
 	appKey       string
 	appSecret    string
 	sessionKey   string
 	seed         bool
+	log          string
+	check        bool
+	userLimit    int
+	addressLimit int
+	groupQuota   int
+	privateQuota int
+	stopDelay    time.Duration
 	otlpEndpoint string
 	limits       limits
 }
@@ -42,16 +51,20 @@ type limits struct {
 	start   time.Duration // for the database to answer and its tables to be ready
 	request time.Duration // for the work on a request, the database and the cloud included
 	write   time.Duration // from the end of the header to the end of the answer; longer than request
-	drain   time.Duration // for requests in flight at the end
-	cloud   time.Duration // for the chat cloud to take a message; shorter than request
+	cloud   time.Duration // for the chat cloud to take a message
+	quota   time.Duration // for the quota to allow a message; with cloud shorter than request
+	idle    time.Duration // at the end, for connections that send nothing to be closed by their clients
+	drain   time.Duration // after that, for requests in flight
 }
 
 var defaultLimits = limits{
 	start:   20 * time.Second,
 	request: 10 * time.Second,
 	write:   18 * time.Second,
-	drain:   20 * time.Second,
 	cloud:   8 * time.Second,
+	quota:   time.Second,
+	idle:    3 * time.Second,
+	drain:   20 * time.Second,
 }
 
 // usageError is a fault of a flag or of its environment variable.
@@ -68,17 +81,25 @@ func usageErrorf(format string, args ...any) error {
 // secret or hold one. It answers -h on stdout.
 func parseConfig(args []string, stdout io.Writer) (config, error) {
 	cfg := config{limits: defaultLimits, otlpEndpoint: os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")}
+	var n3dKey string
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8585", "`HOST:PORT` to listen on; the demo's login works on loopback alone")
 	flags.StringVar(&cfg.db, "db", "sqlite:misc.db", "the `DATABASE`: sqlite:FILE, mysql:DSN (user:password@tcp(host:3306)/name) or postgres://user:password@host:5432/name")
 	flags.StringVar(&cfg.versions, "versions", "", "the `DIR` of squirrel.json or releases.json, client_version.json and demo_square.json (default "+demoVersionsDir+", into which the demo's files are put)")
-	flags.StringVar(&cfg.n3dKey, "n3d-key", "", "the `KEY` of public ids, the same as on the deployment's other servers (default the demo's)")
+	flags.StringVar(&n3dKey, "n3d-key", "", "the `KEY` of public ids, the same as on the deployment's other servers (default the demo's)")
 	flags.StringVar(&cfg.rongcloud, "rongcloud", "", "the chat cloud, as `REGION` ("+regionNames+") or URL (default beijing)")
 	flags.StringVar(&cfg.appKey, "app-key", "", "the `KEY` of your RongCloud app (default none: a stand-in logs the messages)")
 	flags.StringVar(&cfg.appSecret, "app-secret", "", "the `SECRET` of your RongCloud app; other users of a machine see flags, so prefer the variable")
 	flags.StringVar(&cfg.sessionKey, "session-key", "", "the `KEY` that signs the demo's sessions, 32 characters or more (default a new one at each start)")
 	flags.BoolVar(&cfg.seed, "seed", true, "put demo friends and a group into a fresh database")
+	flags.IntVar(&cfg.userLimit, "user-limit", 5, "the `NUMBER` of POSTs that a user may send in a second; each instance counts its own")
+	flags.IntVar(&cfg.addressLimit, "address-limit", 20, "the `NUMBER` of POSTs without a login that an address may send in a second")
+	flags.IntVar(&cfg.groupQuota, "group-quota", 20, "the `NUMBER` of group messages that go to RongCloud in a second: the app's quota, divided by the number of instances")
+	flags.IntVar(&cfg.privateQuota, "private-quota", 100, "the `NUMBER` of private messages, likewise")
+	flags.DurationVar(&cfg.stopDelay, "stop-delay", 3*time.Second, "the `TIME` from the signal to stop until new connections are refused; longer than your load balancer takes to notice /readyz")
+	flags.StringVar(&cfg.log, "log", "text", "the `FORM` of the log: text or json")
+	flags.BoolVar(&cfg.check, "check", false, "check settings, versions and database, change nothing, and exit with 0 if all is well, otherwise 1")
 
 	var faults []error
 	switch err := ff.Parse(flags, args, ff.WithEnvVarPrefix("MISC")); {
@@ -92,7 +113,11 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	case flags.NArg() > 0:
 		faults = append(faults, errors.New("there are flags, and no other arguments; -h lists them"))
 	}
-	cfg.n3dKey = cmp.Or(cfg.n3dKey, demoN3DKey)
+	cfg.demoKey = n3dKey == ""
+	var err error
+	if cfg.codec, err = n3d.New(cmp.Or(n3dKey, demoN3DKey)); err != nil {
+		faults = append(faults, fmt.Errorf("-n3d-key: %w", err))
+	}
 	if (cfg.appKey == "") != (cfg.appSecret == "") {
 		faults = append(faults, errors.New("-app-key and -app-secret go together"))
 	}
@@ -102,8 +127,17 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	if cfg.sessionKey != "" && len(cfg.sessionKey) < 32 {
 		faults = append(faults, errors.New("-session-key must have 32 characters or more"))
 	}
+	if cfg.log != "text" && cfg.log != "json" {
+		faults = append(faults, errors.New("-log must be text or json"))
+	}
+	if cfg.userLimit < 1 || cfg.addressLimit < 1 || cfg.stopDelay < 0 {
+		faults = append(faults, errors.New("-user-limit and -address-limit must be 1 or more, and -stop-delay not negative"))
+	}
+	if min(cfg.groupQuota, cfg.privateQuota) <= 2*cfg.userLimit {
+		faults = append(faults, errors.New("-group-quota and -private-quota must be more than twice -user-limit, or one user can use them up"))
+	}
 	if len(faults) > 0 {
-		return config{}, usageError{errors.Join(faults...)}
+		return cfg, usageError{errors.Join(faults...)}
 	}
 	return cfg, nil
 }

@@ -13,13 +13,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/sealtalk-go/misc/n3d"
 	"github.com/sealtalk-go/misc/sqlstore"
-	_ "modernc.org/sqlite"
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.41.0"
+	"go.opentelemetry.io/otel/trace"
+	"modernc.org/sqlite"
 )
+
+// systems are the databases' names in spans.
+var systems = map[sqlstore.Dialect]attribute.KeyValue{
+	sqlstore.MySQL:      semconv.DBSystemNameMySQL,
+	sqlstore.PostgreSQL: semconv.DBSystemNamePostgreSQL,
+	sqlstore.SQLite:     semconv.DBSystemNameSQLite,
+}
 
 // database is an open database that has answered.
 type database struct {
@@ -31,49 +41,65 @@ type database struct {
 // openDatabase opens what -db names, and fails unless it answers. The errors
 // of the drivers for a name that they cannot read are left out: they may quote
 // a password.
-func openDatabase(ctx context.Context, name string, logger *slog.Logger) (*database, error) {
+func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *database, state string, err error) {
 	db := new(database)
-	var err error
-	switch scheme, rest, _ := strings.Cut(name, ":"); scheme {
+	var connector driver.Connector
+	connections := 32
+	switch scheme, rest, _ := strings.Cut(cfg.db, ":"); scheme {
 	case "sqlite":
-		err = db.openSQLite(rest)
+		connections = 8
+		connector, err = db.sqlite(rest, cfg.check)
 	case "mysql":
-		err = db.openMySQL(rest, logger)
+		connector, err = db.mysql(rest, logger)
 	case "postgres", "postgresql":
-		err = db.openPostgreSQL(name)
+		connector, err = db.postgreSQL(cfg.db)
 	default:
 		err = usageErrorf("-db must be sqlite:FILE, mysql:DSN or postgres://…")
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	db.DB = otelsql.OpenDB(connector,
+		otelsql.WithTracerProvider(tracing),
+		otelsql.WithAttributes(systems[db.dialect]),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			OmitConnResetSession: true,
+			OmitRows:             true,
+			DisableErrSkip:       true,
+			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+				return trace.SpanContextFromContext(ctx).IsValid() // part of a request
+			},
+		}))
+	// Enough for the load of one instance, and none open for so long that the
+	// server or a firewall has dropped it.
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(time.Minute)
+	db.SetConnMaxLifetime(5 * time.Minute)
 	if err := db.PingContext(ctx); err != nil {
 		db.Close()
-		return nil, fmt.Errorf("-db: %s does not answer: %w", db.name, err)
+		return nil, "", fmt.Errorf("-db: %s does not answer: %w", db.name, err)
 	}
-	return db, nil
+	return db, db.name + " answers", nil
 }
 
-func (db *database) openSQLite(file string) error {
+// sqlite makes a file that is missing, unless it is only to be checked.
+func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
 	if file == "" || strings.Contains(file, ":memory:") {
-		return usageErrorf("-db sqlite: needs a file, as in sqlite:misc.db")
+		return nil, usageErrorf("-db sqlite: needs a file, as in sqlite:misc.db")
 	}
-	// A write waits for its turn, and no read waits for a write.
-	dsn := "file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
-	opened, err := sql.Open("sqlite", dsn)
-	if err != nil {
-		return fmt.Errorf("-db: %w", err)
+	db.dialect, db.name = sqlstore.SQLite, "SQLite in the file "+file
+	mode := "mode=rwc&_pragma=journal_mode(WAL)" // a write waits for its turn, and no read waits for a write
+	if check {
+		mode = "mode=rw"
 	}
-	opened.SetMaxOpenConns(8)
-	opened.SetMaxIdleConns(8)
-	db.DB, db.dialect, db.name = opened, sqlstore.SQLite, "SQLite in the file "+file
-	return nil
+	return sqlite.NewConnector("file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(5000)&" + mode)
 }
 
-func (db *database) openMySQL(dsn string, logger *slog.Logger) error {
+func (db *database) mysql(dsn string, logger *slog.Logger) (driver.Connector, error) {
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil {
-		return usageErrorf("-db mysql: needs a DSN of the form user:password@tcp(host:3306)/name")
+		return nil, usageErrorf("-db mysql: needs a DSN of the form user:password@tcp(host:3306)/name")
 	}
 	cfg.Logger = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Second)
@@ -82,62 +108,49 @@ func (db *database) openMySQL(dsn string, logger *slog.Logger) error {
 	params := map[string]string{"innodb_lock_wait_timeout": "4"} // in seconds; less than ReadTimeout
 	maps.Copy(params, cfg.Params)
 	cfg.Params = params
+	db.dialect, db.name = sqlstore.MySQL, fmt.Sprintf("MySQL database %s on %s", cfg.DBName, cfg.Addr)
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
-		return usageErrorf("-db mysql: the DSN's settings do not go together")
+		return nil, usageErrorf("-db mysql: the DSN's settings do not go together")
 	}
-	db.dialect, db.name = sqlstore.MySQL, fmt.Sprintf("MySQL database %s on %s", cfg.DBName, cfg.Addr)
-	db.openServer(connector)
-	return nil
+	return connector, nil
 }
 
-func (db *database) openPostgreSQL(dsn string) error {
+func (db *database) postgreSQL(dsn string) (driver.Connector, error) {
 	cfg, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return usageErrorf("-db postgres: needs a URL of the form postgres://user:password@host:5432/name")
+		return nil, usageErrorf("-db postgres: needs a URL of the form postgres://user:password@host:5432/name")
 	}
 	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 3*time.Second)
 	db.dialect, db.name = sqlstore.PostgreSQL, fmt.Sprintf("PostgreSQL database %s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
-	db.openServer(stdlib.GetConnector(*cfg))
-	return nil
-}
-
-// openServer keeps enough connections for the load of one instance, and none
-// for so long that the server or a firewall has dropped it.
-func (db *database) openServer(connector driver.Connector) {
-	db.DB = sql.OpenDB(connector)
-	db.SetMaxOpenConns(32)
-	db.SetMaxIdleConns(32)
-	db.SetConnMaxIdleTime(time.Minute)
-	db.SetConnMaxLifetime(5 * time.Minute)
+	return stdlib.GetConnector(*cfg), nil
 }
 
 // openStore makes the tables that are missing, and in a fresh database, if
-// seed is set, the demo's rows. seeded says what became of them.
-func openStore(ctx context.Context, db *database, codec *n3d.Codec, seed bool) (_ *sqlstore.Store, seeded string, _ error) {
+// -seed is set, the demo's rows. With -check it makes nothing.
+func openStore(ctx context.Context, db *database, cfg config) (_ *sqlstore.Store, state string, _ error) {
 	fresh := isFresh(ctx, db)
-	if err := sqlstore.Migrate(ctx, db.DB, db.dialect); err != nil {
-		return nil, "", err
+	if !cfg.check {
+		if err := sqlstore.Migrate(ctx, db.DB, db.dialect); err != nil {
+			return nil, "", err
+		}
 	}
-	store, err := sqlstore.New(ctx, db.DB, db.dialect, sqlstore.Config{Codec: codec})
+	store, err := sqlstore.New(ctx, db.DB, db.dialect, sqlstore.Config{Codec: cfg.codec})
 	if err != nil {
 		return nil, "", err
 	}
 	switch {
-	case !seed:
-		seeded = "none, as -seed=false asks"
+	case cfg.check || !cfg.seed:
+		return store, "complete", nil
 	case !fresh:
-		seeded = "none, the database is in use already"
-	default:
-		seeded = "users 1, 2 and 3; 1 and 2 are friends, and the members of group 1"
-		if err := insertDemo(ctx, db); err != nil {
-			if isFresh(ctx, db) {
-				return nil, "", errors.Join(fmt.Errorf("-seed: %w", err), store.Close())
-			}
-			seeded = "none, another instance has just done it"
-		}
+		return store, "complete; no demo rows, the database is in use already", nil
 	}
-	return store, seeded, nil
+	if err := insertDemo(ctx, db); err == nil {
+		return store, "complete; demo users 1, 2 and 3; 1 and 2 are friends, and the members of group 1", nil
+	} else if isFresh(ctx, db) {
+		return nil, "", errors.Join(fmt.Errorf("-seed: %w", err), store.Close())
+	}
+	return store, "complete; no demo rows, another instance has just made them", nil
 }
 
 // isFresh reports whether nobody has used the database yet: it has no tables,
@@ -156,11 +169,6 @@ func isFresh(ctx context.Context, db *database) bool {
 }
 
 func insertDemo(ctx context.Context, db *database) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
 	for _, statement := range []string{
 		`INSERT INTO friendships ("userId", "friendId", "status") VALUES (1, 2, 20), (2, 1, 20)`, // 20 = friends
 		`INSERT INTO group_members ("groupId", "memberId") VALUES (1, 1), (1, 2)`,
@@ -168,9 +176,9 @@ func insertDemo(ctx context.Context, db *database) error {
 		if db.dialect == sqlstore.MySQL {
 			statement = strings.ReplaceAll(statement, `"`, "`")
 		}
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
-	return tx.Commit()
+	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
+	"mime"
+	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -38,22 +40,34 @@ func (s sessions) cookie(userID string) (*http.Cookie, error) {
 	}, err
 }
 
-// currentUser is the CurrentUser of httpapi.Config.
-func (s sessions) currentUser(r *http.Request) (userID string, err error) {
-	cookie, err := r.Cookie(sessionCookie)
-	if err == nil {
-		err = s.Decode(sessionCookie, cookie.Value, &userID)
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", httpapi.ErrNotLoggedIn, err)
-	}
-	return userID, nil
+// logIn passes on who has logged in, as the middleware of your own login will.
+func (s sessions) logIn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var userID string
+		if cookie, err := r.Cookie(sessionCookie); err == nil && s.Decode(sessionCookie, cookie.Value, &userID) == nil {
+			r = r.WithContext(httpapi.WithUser(r.Context(), userID))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // login answers POST /demo/login. It asks for no password: any number from
-// 1 to 4294967295 may log in.
-func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+// 1 to 4294967295 may log in, but no page of another site may do so for its
+// visitor.
+func login(codec *n3d.Codec, s sessions) http.Handler {
+	origins := http.NewCrossOriginProtection() // compares Origin with Host
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		answerError(w, http.StatusForbidden, "a page of another origin may not log in")
+	}))
+	return origins.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host := (&url.URL{Host: r.Host}).Hostname(); host != "localhost" && !net.ParseIP(host).IsLoopback() {
+			answerError(w, http.StatusForbidden, "the host must be localhost or a loopback address") // a name that points here belongs to a page
+			return
+		}
+		if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType != "application/json" {
+			answerError(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
+			return
+		}
 		var body struct {
 			UserID uint32 `json:"userId"`
 		}
@@ -74,7 +88,7 @@ func login(codec *n3d.Codec, s sessions) http.HandlerFunc {
 		}
 		http.SetCookie(w, cookie)
 		answer(w, http.StatusOK, map[string]any{"code": 200, "result": map[string]string{"id": userID}})
-	}
+	}))
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

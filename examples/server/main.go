@@ -18,8 +18,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"regexp"
-	"strings"
 	"syscall"
 	"time"
 
@@ -31,123 +29,58 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if err == nil {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "server:", oneLine(err))
-	if errors.As(err, new(usageError)) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program: it serves until ctx ends.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// run is the whole program. It serves until ctx ends, logs what goes wrong,
+// and returns the status to exit with.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parseConfig(args, stdout)
-	if err != nil || cfg.help {
-		return err
+	logger := newLogger(stderr, cfg.log)
+	switch {
+	case cfg.help:
+		return 0
+	case err != nil:
+		logFaults(logger, "settings", err)
+	case cfg.check:
+		p, fault := openParts(ctx, cfg, logger)
+		p.close()
+		err = fault
+	default:
+		err = serve(ctx, cfg, stdout, logger)
 	}
-	return serve(ctx, cfg, stdout, stderr)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, new(usageError)) && !cfg.check:
+		return 2
+	}
+	return 1
 }
 
-// serve starts everything, from what depends on nothing to what depends on
-// all of it, and ends it in the opposite order.
-func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
-	say := func(topic, format string, args ...any) {
-		fmt.Fprintf(stdout, "%-11s %s\n", topic, fmt.Sprintf(format, args...))
-	}
-	logger := newLogger(stderr)
-	starting, cancel := context.WithTimeout(ctx, cfg.limits.start)
-	defer cancel()
-
+// serve answers requests until ctx ends, and then those in flight.
+func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) error {
 	listener, err := net.Listen("tcp", cfg.addr)
 	if err != nil {
-		return fmt.Errorf("-addr: %w", err)
+		err = fmt.Errorf("-addr: %w", err)
+		logFaults(logger, "address", err)
+		return err
 	}
 	defer listener.Close()
-
-	codec, err := n3d.New(cfg.n3dKey)
-	if err != nil {
-		return usageError{fmt.Errorf("-n3d-key: %w", err)}
-	}
-	friend, err := codec.Encode(2)
+	p, err := openParts(ctx, cfg, logger)
+	defer p.close()
 	if err != nil {
 		return err
 	}
-	if cfg.n3dKey == demoN3DKey {
-		say("ids", "public ids under the demo's key; to use your deployment's, set -n3d-key")
-	}
-
-	decisions := newDecisions()
-	versions, dir, err := openVersions(cfg.versions, codec, decisions, logger)
+	base, loopback := "http://"+listener.Addr().String(), listener.Addr().(*net.TCPAddr).IP.IsLoopback()
+	stop := new(stopper)
+	handler, err := newHandler(cfg, p, loopback, stop, logger)
 	if err != nil {
 		return err
 	}
-	say("versions", "in %s: change a file there, and the change is served", dir)
-
-	cloud, cloudName, closeCloud, err := openCloud(cfg, logger)
-	if err != nil {
-		return err
-	}
-	defer closeCloud()
-	say("chat cloud", "%s", cloudName)
-
-	db, err := openDatabase(starting, cfg.db, logger)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	say("database", "%s answers", db.name)
-	store, seeded, err := openStore(starting, db, codec, cfg.seed)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	say("tables", "ready: missing ones were made, existing ones are never changed")
-	say("seed", "%s", seeded)
-
-	service, err := misc.New(misc.Config{
-		Versions:  versions,
-		Square:    versions,
-		Relations: store,
-		Captures:  store,
-		Related:   store,
-		Messenger: cloud,
-	})
-	if err != nil {
-		return err
-	}
-	mux := http.NewServeMux()
-	currentUser := httpapi.UserFromContext // set by no one here: nobody is logged in
-	loopback := listener.Addr().(*net.TCPAddr).IP.IsLoopback()
-	if loopback {
-		s := newSessions(cfg.sessionKey, sessionLength)
-		currentUser = s.currentUser
-		mux.Handle("POST /demo/login", login(codec, s))
-		say("login", "POST /demo/login: for demos, anyone on this machine may be any user")
-	} else {
-		say("login", "switched off: %s is not loopback, and the demo's login asks for no password; every POST is answered 403", listener.Addr())
-	}
-	api, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: currentUser, Logger: logger})
-	if err != nil {
-		return err
-	}
-	metrics := newMetrics(db.DB, versions, decisions)
-	mux.Handle("/misc/", api)
-	mux.HandleFunc("GET /healthz", healthy)
-	mux.Handle("GET /readyz", ready(db.DB, versions, logger))
-	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
-
-	traced, flush, err := tracing(starting, cfg.otlpEndpoint)
-	if err != nil {
-		return err
-	}
-	defer flush()
-
 	server := &http.Server{
-		Handler:           traced(observe(mux, metrics, logger, cfg.limits.request)),
+		Handler:           handler,
+		ConnState:         stop.watch,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      cfg.limits.write,
@@ -157,29 +90,73 @@ func serve(ctx context.Context, cfg config, stdout, stderr io.Writer) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	say("listening", "http://%s", listener.Addr())
+	logger.Info("listening", "url", base)
 	if loopback {
-		fmt.Fprint(stdout, tryIt("http://"+listener.Addr().String(), friend))
+		fmt.Fprint(stdout, tryIt(base, cfg.codec))
 	}
 
 	select {
-	case err := <-ended:
-		return err
+	case err = <-ended:
 	case <-ctx.Done():
+		logger.Info("stopping", "delay", cfg.stopDelay)
+		err = stop.stop(server, cfg.stopDelay, cfg.limits)
 	}
-	say("stopping", "requests in flight have %s to finish", cfg.limits.drain)
-	draining, cancel := context.WithTimeout(context.Background(), cfg.limits.drain)
-	defer cancel()
-	if err := server.Shutdown(draining); err != nil {
+	if err != nil {
 		server.Close()
-		return fmt.Errorf("stopped with requests unfinished: %w", err)
+		logFaults(logger, "stopped", err)
+		return err
 	}
-	say("stopped", "every request was answered")
+	logger.Info("stopped, every request was answered")
 	return nil
 }
 
-// tryIt returns three commands to paste; friend is the public id of user 2.
-func tryIt(base, friend string) string {
+// newHandler returns everything that answers requests. Replace the demo's login
+// in here with your own.
+func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog.Logger) (http.Handler, error) {
+	service, err := misc.New(misc.Config{
+		Versions:  p.versions,
+		Square:    p.versions,
+		Relations: p.store,
+		Captures:  p.store,
+		Related:   p.store,
+		Messenger: p.cloud,
+	})
+	if err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: httpapi.UserFromContext, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	logIn := func(next http.Handler) http.Handler { return next } // nobody is logged in
+	if loopback {
+		s := newSessions(cfg.sessionKey, sessionLength)
+		logIn = s.logIn
+		mux.Handle("POST /demo/login", limit(login(cfg.codec, s), cfg.userLimit, cfg.addressLimit))
+	} else {
+		logger.Warn("nobody can log in: the demo's login asks for no password, so it works on loopback alone; every POST is answered 403")
+	}
+	posts := logIn(limit(api, cfg.userLimit, cfg.addressLimit))
+	for _, path := range []string{"/misc/send_message", "/misc/set_screen_capture", "/misc/get_screen_capture", "/misc/send_sc_msg"} {
+		mux.Handle("POST "+path, posts)
+	}
+	mux.Handle("/misc/", api)
+	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/yaml")
+		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
+	})
+	metrics := newMetrics(p.db.DB, p.versions, p.decisions)
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /healthz", healthy)
+	mux.Handle("GET /readyz", ready(p, stop, logger))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
+	return stop.tell(traced(observe(mux, metrics, logger, cfg.limits.request), p.tracing)), nil
+}
+
+// tryIt returns three commands to paste.
+func tryIt(base string, codec *n3d.Codec) string {
+	friend, _ := codec.Encode(2) // fails for 0 alone
 	return fmt.Sprintf(`
 Try it, as user 1 with the friend 2, who is %[2]s to clients:
 
@@ -188,11 +165,4 @@ curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conv
 curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s"}' %[1]s/misc/get_screen_capture
 
 `, base, friend)
-}
-
-var lineBreak = regexp.MustCompile(`\s*[\r\n]\s*`)
-
-// oneLine joins the lines of an error that has several.
-func oneLine(err error) string {
-	return strings.ReplaceAll(lineBreak.ReplaceAllString(strings.TrimSpace(err.Error()), "; "), ":; ", ": ")
 }

@@ -4,11 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
-	"fmt"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,12 +21,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sealtalk-go/misc/catalog"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // observe gives each request an id and a deadline, and to its end a line in
@@ -63,10 +64,24 @@ type requestIDKey struct{}
 // saneRequestID keeps anything that could harm a log out of it.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
+// logFaults logs a line for each of the errors that err joins.
+func logFaults(logger *slog.Logger, part string, err error) {
+	for fault := range strings.SplitSeq(continued.ReplaceAllString(err.Error(), ": "), "\n") {
+		logger.Error(part, "error", fault)
+	}
+}
+
+// continued is where an error goes on in the next line.
+var continued = regexp.MustCompile(`:?\s*\n\s+`)
+
 // contextHandler adds the ids of the request that a line is about.
 type contextHandler struct{ slog.Handler }
 
-func newLogger(w io.Writer) *slog.Logger {
+// newLogger takes text or json as its form.
+func newLogger(w io.Writer, form string) *slog.Logger {
+	if form == "json" {
+		return slog.New(contextHandler{slog.NewJSONHandler(w, nil)})
+	}
 	return slog.New(contextHandler{slog.NewTextHandler(w, nil)})
 }
 
@@ -152,71 +167,35 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// healthy answers as long as the process lives.
-func healthy(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"status": "ok"})
-}
-
-// ready answers 200 if the database answers within a second and every file of
-// versions is good. Otherwise it answers 503 and says which of them is not.
-func ready(db *sql.DB, versions *catalog.Catalog, logger *slog.Logger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-		defer cancel()
-		var failing []string
-		for _, part := range []struct {
-			status string
-			err    error
-		}{
-			{"the database does not answer", db.PingContext(ctx)},
-			{"the catalog has a missing or invalid file", versions.Err()},
-		} {
-			if part.err != nil {
-				logger.WarnContext(ctx, "not ready: "+part.status, "error", part.err)
-				failing = append(failing, part.status)
-			}
-		}
-		if failing != nil {
-			answer(w, http.StatusServiceUnavailable, map[string]string{"status": strings.Join(failing, "; ")})
-			return
-		}
-		healthy(w, r)
-	}
-}
-
-// tracing returns what puts a span around each request, and what sends the
-// last spans off at the end. Without an endpoint there are no spans. The
-// exporter reads its other settings from the OTEL_ variables.
-func tracing(ctx context.Context, endpoint string) (wrap func(http.Handler) http.Handler, flush func(), err error) {
+// openTracing returns what makes spans, and what sends the last ones off at
+// the end. Without an endpoint, or after an error, there are no spans. The
+// exporter reads its settings, the endpoint as well, from the OTEL_ variables.
+func openTracing(ctx context.Context, endpoint string, logger *slog.Logger) (_ trace.TracerProvider, flush func(), state string, _ error) {
+	none := noop.NewTracerProvider()
 	if endpoint == "" {
-		return func(h http.Handler) http.Handler { return h }, func() {}, nil
+		return none, func() {}, "none, OTEL_EXPORTER_OTLP_ENDPOINT says where to send them", nil
 	}
-	collector, err := url.JoinPath(endpoint, "v1/traces")
-	if err != nil {
-		return nil, nil, usageErrorf("OTEL_EXPORTER_OTLP_ENDPOINT must be a URL")
-	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(collector))
-	if err != nil {
-		return nil, nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
-	}
-	about, err := resource.New(ctx,
+	exporter, err := otlptracehttp.New(ctx)
+	about, wrong := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "misc-server")), resource.WithFromEnv(), resource.WithTelemetrySDK())
-	if err != nil {
-		return nil, nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	if err := errors.Join(err, wrong); err != nil {
+		return none, func() {}, "", err
 	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces", "error", err) }))
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
-	wrap = func(h http.Handler) http.Handler {
-		return otelhttp.NewHandler(h, "misc",
-			otelhttp.WithTracerProvider(provider),
-			otelhttp.WithPropagators(propagation.TraceContext{}),
-			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
-				return methodOf(r) + " " + endpointOf(r)
-			}))
-	}
-	flush = func() {
+	return provider, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = provider.Shutdown(ctx) // the collector may be gone, and the server ends all the same
-	}
-	return wrap, flush, nil
+	}, "sent to OTEL_EXPORTER_OTLP_ENDPOINT", nil
+}
+
+// traced puts a span around each request.
+func traced(next http.Handler, tracing trace.TracerProvider) http.Handler {
+	return otelhttp.NewHandler(next, "misc",
+		otelhttp.WithTracerProvider(tracing),
+		otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
+			return methodOf(r) + " " + endpointOf(r)
+		}))
 }

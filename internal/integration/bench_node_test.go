@@ -46,7 +46,8 @@ func BenchmarkBesideNode(b *testing.B) {
 	})
 	whole := startProgram(b, []string{server}, func(free string) []string {
 		return []string{"MISC_ADDR=127.0.0.1:" + free, "MISC_DB=mysql:root@tcp(127.0.0.1:" + port + ")/" + d.name,
-			"MISC_VERSIONS=" + versions, "MISC_N3D_KEY=" + misctest.Key}
+			"MISC_VERSIONS=" + versions, "MISC_N3D_KEY=" + misctest.Key,
+			"MISC_USER_LIMIT=1000000", "MISC_GROUP_QUOTA=3000000", "MISC_PRIVATE_QUOTA=3000000"}
 	})
 	node := startProgram(b, []string{"node", "testdata/node/server.js"}, func(free string) []string {
 		return []string{"NODE_ENV=production", "PORT=" + free, "DB_PORT=" + port, "DB_NAME=" + d.name,

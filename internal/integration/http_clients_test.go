@@ -38,7 +38,7 @@ func TestAGeneratedClientUnderstandsTheServer(t *testing.T) {
 
 	server := startProgram(t, []string{buildServer(t)}, func(free string) []string {
 		return []string{"MISC_ADDR=127.0.0.1:" + free, "MISC_DB=sqlite:" + filepath.Join(dir, "misc.db"), "MISC_N3D_KEY=" + misctest.Key,
-			"MISC_VERSIONS=" + versionsDir(t)}
+			"MISC_VERSIONS=" + versionsDir(t), "MISC_USER_LIMIT=9"}
 	})
 	client := filepath.Join(dir, "client")
 	run(slices.Concat([]string{"build"}, raceFlag(), []string{"-tags", "openapiclient", "-overlay", overlay, "-o", client, "./openapiclient"})...)

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"database/sql"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sealtalk-go/misc/n3d"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
+	const secret = "hunter2-hunter2"
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never says a word
+	require.NoError(t, err)
+	defer silent.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	refusing := closed.Addr().String()
+	require.NoError(t, closed.Close())
+	dir := t.TempDir()
+	noTable := filepath.Join(dir, "other.db")
+	db, err := sql.Open("sqlite", noTable)
+	require.NoError(t, err)
+	_, err = db.Exec("CREATE TABLE friendships (userId INTEGER)")
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+
+	for _, c := range []struct {
+		name    string
+		args    []string
+		usage   bool
+		message string
+	}{
+		{"unknown flag", []string{"-colour"}, true, "-colour"},
+		{"argument", []string{secret}, true, "no other arguments"},
+		{"bad boolean", []string{"-seed=perhaps"}, true, "-seed"},
+		{"key without secret", []string{"-app-key", secret}, true, "-app-key and -app-secret go together"},
+		{"region without key", []string{"-rongcloud", "singapore"}, true, "-rongcloud needs -app-key"},
+		{"unknown region", []string{"-rongcloud", "atlantis", "-app-key", "k", "-app-secret", secret}, true, "beijing, north-america, saudi-arabia, singapore, singapore-b, or a URL"},
+		{"bad secret", []string{"-app-key", "k", "-app-secret", secret + " "}, true, "AppSecret"},
+		{"unknown form of the log", []string{"-log", "xml"}, true, "-log must be text or json"},
+		{"no limit", []string{"-user-limit", "0"}, true, "-user-limit and -address-limit must be 1 or more"},
+		{"a user who can use up the quota", []string{"-user-limit", "10", "-group-quota", "20"}, true, "more than twice -user-limit"},
+		{"short session key", []string{"-session-key", secret}, true, "32 characters"},
+		{"bad N3D key", []string{"-n3d-key", "x"}, true, "-n3d-key: n3d: key: too short"},
+		{"unknown database", []string{"-db", "oracle://scott:" + secret + "@host"}, true, "sqlite:FILE, mysql:DSN or postgres://"},
+		{"no file", []string{"-db", "sqlite:"}, true, "sqlite:misc.db"},
+		{"database in memory", []string{"-db", "sqlite::memory:"}, true, "sqlite:misc.db"},
+		{"bad MySQL DSN", []string{"-db", "mysql:scott:" + secret + "@nowhere"}, true, "user:password@tcp(host:3306)/name"},
+		{"bad PostgreSQL URL", []string{"-db", "postgres://scott:" + secret + "@host:port/name"}, true, "postgres://user:password@host:5432/name"},
+		{"file in no folder", []string{"-db", "sqlite:" + filepath.Join(dir, "none", "misc.db")}, false, "does not answer"},
+		{"tables of something else", []string{"-db", "sqlite:" + noTable}, false, "table friendships has no column friendId"},
+		{"MySQL that refuses", []string{"-db", "mysql:scott:" + secret + "@tcp(" + refusing + ")/sealtalk"}, false, "MySQL database sealtalk on " + refusing + " does not answer"},
+		{"MySQL that hangs", []string{"-db", "mysql:scott:" + secret + "@tcp(" + silent.Addr().String() + ")/sealtalk?readTimeout=20ms"}, false, "does not answer"},
+		{"PostgreSQL that refuses", []string{"-db", "postgres://scott:" + secret + "@" + refusing + "/sealtalk?sslmode=disable"}, false, "PostgreSQL database sealtalk on " + refusing + " does not answer"},
+		{"no versions", []string{"-versions", filepath.Join(dir, "none")}, false, "squirrel.json"},
+		{"address in use", []string{"-addr", silent.Addr().String()}, false, "-addr"},
+	} {
+		work := t.TempDir()
+		args := append(testArgs(t, work), c.args...)
+		for _, check := range []bool{false, true} {
+			if check {
+				args = append([]string{"-check"}, args...)
+			}
+			var out, log output
+			status := run(t.Context(), args, &out, &log)
+			switch {
+			case check && c.name == "address in use": // a check listens nowhere, and can run beside the server
+				continue
+			case c.usage && !check:
+				assert.Equal(t, 2, status, c.name)
+			default:
+				assert.Equal(t, 1, status, c.name)
+			}
+			assert.Regexp(t, `(?m)^\S+ level=ERROR msg=.* error=.*`+regexp.QuoteMeta(strings.ReplaceAll(c.message, `"`, `\"`)), log.String(), c.name)
+			assert.NotContains(t, log.String(), `\n`, "one line for each finding")
+			assert.NotContains(t, out.String()+log.String(), secret, c.name)
+		}
+	}
+}
+
+func TestACheckNamesEachFindingInALineAndChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	cfg := testConfig(t, dir)
+	check := func(args ...string) (status int, log string) {
+		var out, lines output
+		status = run(t.Context(), append(append(testArgs(t, dir), "-check"), args...), &out, &lines)
+		assert.Empty(t, out.String())
+		return status, lines.String()
+	}
+	contents := func() map[string]string {
+		found := map[string]string{}
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		for _, entry := range entries {
+			content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			require.NoError(t, err)
+			found[entry.Name()] = string(content)
+		}
+		return found
+	}
+
+	before := contents()
+	status, log := check()
+	assert.Equal(t, 1, status)
+	assert.Regexp(t, `level=ERROR msg=database error=".*misc.db does not answer`, log, "a missing file is not made")
+	assert.True(t, maps.Equal(before, contents()), "the files are as they were")
+
+	start(t, cfg).stop()
+	before = contents()
+	status, log = check()
+	assert.Equal(t, 0, status, log)
+	assert.Equal(t, 6, strings.Count(log, "level=INFO"), log)
+	for _, part := range []string{"settings", "traces", "versions", `"chat cloud"`, "database", "tables"} {
+		assert.Contains(t, log, "level=INFO msg="+part+" state=")
+	}
+	assert.True(t, maps.Equal(before, contents()), "the files are as they were")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "squirrel.json"), []byte("{}"), 0o600))
+	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
+	require.NoError(t, err)
+	_, err = db.Exec("DROP TABLE friendships; DROP TABLE group_members")
+	require.NoError(t, errors.Join(err, db.Close()))
+	status, log = check("-log", "json", "-rongcloud", "atlantis", "-app-key", "k", "-app-secret", "s")
+	assert.Equal(t, 1, status)
+	assert.Equal(t, 5, strings.Count(log, `"level":"ERROR"`), "two keys of squirrel.json, the region, two tables: %s", log)
+	for _, finding := range []string{"squirrel.json", "-rongcloud must be", "table friendships is missing", "table group_members is missing"} {
+		assert.Contains(t, log, finding)
+	}
+}
+
+func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
+	env := map[string]string{
+		"MISC_ADDR": "127.0.0.1:1", "MISC_DB": "sqlite:env.db", "MISC_VERSIONS": "env", "MISC_N3D_KEY": "env-n3d-key-0",
+		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
+		"MISC_USER_LIMIT": "1", "MISC_ADDRESS_LIMIT": "2", "MISC_GROUP_QUOTA": "3", "MISC_PRIVATE_QUOTA": "4", "MISC_STOP_DELAY": "5s", "MISC_LOG": "json",
+		"MISC_SESSION_KEY": sessionKey, "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+	}
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
+	cfg, err := parseConfig([]string{"-db", "sqlite:flag.db"}, io.Discard)
+	require.NoError(t, err)
+	codec, err := n3d.New("env-n3d-key-0")
+	require.NoError(t, err)
+	assert.Equal(t, config{
+		addr: "127.0.0.1:1", db: "sqlite:flag.db", versions: "env", codec: codec,
+		userLimit: 1, addressLimit: 2, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
+		rongcloud: "singapore", appKey: "env-key", appSecret: "env-secret", seed: false,
+		sessionKey: sessionKey, otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
+	}, cfg)
+
+	var help output
+	require.Equal(t, 0, run(t.Context(), []string{"-h"}, &help, io.Discard))
+	for _, part := range []string{"MISC_APP_KEY for -app-key", "-session-key KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+		assert.Contains(t, help.String(), part)
+	}
+	assert.NotContains(t, help.String(), "env-", "help shows no secret")
+	assert.NotContains(t, help.String(), sessionKey, "help shows no secret")
+	t.Setenv("MISC_SEED", "perhaps")
+	_, err = parseConfig(nil, io.Discard)
+	assert.ErrorContains(t, err, `"MISC_SEED"`)
+}
+
+func TestEachRegionHasAName(t *testing.T) {
+	for _, name := range append(strings.Split(regionNames, ", "), "https://chat.example.com") {
+		_, state, err := openCloud(config{rongcloud: name, appKey: "key", appSecret: "secret"}, noop.NewTracerProvider(), slog.New(slog.DiscardHandler))
+		require.NoError(t, err, name)
+		assert.Contains(t, state, "RongCloud at https://")
+	}
+}
+
+func TestTheRequestEndsBeforeItsConnectionDoes(t *testing.T) {
+	assert.Less(t, defaultLimits.quota+defaultLimits.cloud, defaultLimits.request)
+	assert.Less(t, defaultLimits.request, defaultLimits.write)
+	assert.GreaterOrEqual(t, defaultLimits.drain, defaultLimits.write)
+}

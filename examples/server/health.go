@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// healthy answers as long as the process lives.
+func healthy(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// ready answers 200 if the database answers within a second, every file of
+// versions is good, and the server is not about to stop; otherwise 503. It
+// names each part. The cloud is named without any say in the status: what needs
+// no message works without it, and a server that gets no requests would never
+// find out that it is back.
+func ready(p *parts, stop *stopper, logger *slog.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		status, body := http.StatusOK, map[string]string{"status": "ready", "database": "ok", "catalog": "ok", "cloud": "ok"}
+		fails := func(part, state string, err error) {
+			status, body["status"], body[part] = http.StatusServiceUnavailable, "not ready", state
+			logger.WarnContext(ctx, "not ready", "part", part, "error", err)
+		}
+		if err := p.db.PingContext(ctx); err != nil {
+			fails("database", "does not answer", err)
+		}
+		if err := p.versions.Err(); err != nil {
+			fails("catalog", "a file is missing or invalid", err)
+		}
+		if p.cloud.failed.Load() {
+			body["cloud"] = "did not take the last message"
+		}
+		if stop.stopping.Load() {
+			status, body["status"] = http.StatusServiceUnavailable, "stopping"
+		}
+		answer(w, status, body)
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hangingCloud is a chat cloud that answers once it is released.
+func hangingCloud(t *testing.T) (url string, reached <-chan struct{}, release func()) {
+	arrived, released := make(chan struct{}, 1), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		arrived <- struct{}{}
+		<-released
+		_, _ = io.WriteString(w, `{"code":200}`)
+	}))
+	release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(func() { release(); server.Close() })
+	return server.URL, arrived, release
+}
+
+func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
+	url, _, _ := hangingCloud(t)
+	cfg := testConfig(t, t.TempDir(), "-rongcloud", url, "-app-key", "key", "-app-secret", "secret")
+	cfg.limits.cloud = 50 * time.Millisecond
+	in := start(t, cfg)
+	in.login(1)
+	r := in.do("POST", "/misc/set_screen_capture", switchOn, "X-Request-ID", "the-failing-one")
+	assert.Equal(t, http.StatusGatewayTimeout, r.status)
+	assert.Regexp(t, `level=ERROR msg="misc: request failed".*request_id=the-failing-one`, in.log.String(), "the cause is in the log under the request's id")
+	assert.Equal(t, `{"code":200,"result":{"status":1}}`, in.do("POST", "/misc/get_screen_capture", toFriend).body)
+	in.stop()
+}
+
+func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
+	dir := t.TempDir()
+	cfg := testConfig(t, dir)
+	cfg.limits.request = 50 * time.Millisecond
+	in := start(t, cfg)
+	in.login(1)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.Begin()
+	require.NoError(t, err)
+	defer tx.Rollback()
+	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the lock for writes
+	require.NoError(t, err)
+	r := in.do("POST", "/misc/set_screen_capture", switchOn)
+	assert.Equal(t, http.StatusInternalServerError, r.status)
+	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
+	in.stop()
+}
+
+// unreliable connects to a database unless that is away.
+type unreliable struct {
+	driver.Connector
+	away *atomic.Bool
+}
+
+func (u unreliable) Connect(ctx context.Context) (driver.Conn, error) {
+	if u.away.Load() {
+		return nil, errors.New("the database is away")
+	}
+	return u.Connector.Connect(ctx)
+}
+
+func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
+	dir := t.TempDir()
+	var cloudAway, databaseAway atomic.Bool
+	cloud := misctest.NewCloud("key", "secret")
+	rongcloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if cloudAway.Load() {
+			panic(http.ErrAbortHandler) // ends the connection
+		}
+		cloud.ServeHTTP(w, r)
+	}))
+	defer rongcloud.Close()
+	var log output
+	cfg, logger := testConfig(t, dir, "-rongcloud", rongcloud.URL, "-app-key", "key", "-app-secret", "secret"), newLogger(&log, "text")
+	p, err := openParts(t.Context(), cfg, logger)
+	require.NoError(t, err)
+	defer p.close()
+	require.NoError(t, p.store.Close())
+	require.NoError(t, p.db.Close())
+	connector, err := new(database).sqlite(filepath.Join(dir, "misc.db"), false)
+	require.NoError(t, err)
+	p.db.DB = sql.OpenDB(unreliable{connector, &databaseAway})
+	p.db.SetMaxIdleConns(-1) // each statement connects
+	p.store, _, err = openStore(t.Context(), p.db, cfg)
+	require.NoError(t, err)
+	handler, err := newHandler(cfg, p, true, new(stopper), logger)
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	in := &instance{t: t, base: server.URL, client: &http.Client{Jar: jar}}
+	in.login(1)
+
+	edit := func(content string) func() {
+		return func() {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "client_version.json"), []byte(content), 0o600))
+		}
+	}
+	good, err := os.ReadFile(filepath.Join(dir, "client_version.json"))
+	require.NoError(t, err)
+	const ready = `{"catalog":"ok","cloud":"ok","database":"ok","status":"ready"}`
+	for _, c := range []struct {
+		part            string
+		take, giveBack  func()
+		send, get, read int    // what send_sc_msg, get_screen_capture and client_version answer meanwhile
+		readiness       int    // what readyz answers, with
+		named           string // in its body
+		log             string
+	}{
+		{"database", func() { databaseAway.Store(true) }, func() { databaseAway.Store(false) }, 500, 500, 200, 503,
+			`{"catalog":"ok","cloud":"ok","database":"does not answer","status":"not ready"}`, `"not ready" part=database error="the database is away"`},
+		{"cloud", func() { cloudAway.Store(true) }, func() { cloudAway.Store(false) }, 502, 200, 200, 200,
+			`{"catalog":"ok","cloud":"did not take the last message","database":"ok","status":"ready"}`, `misc: the chat cloud cannot be reached`},
+		{"catalogue", edit("{"), edit(string(good)), 200, 200, 200, 503,
+			`{"catalog":"a file is missing or invalid","cloud":"ok","database":"ok","status":"not ready"}`, `"not ready" part=catalog error=".*client_version.json`},
+	} {
+		t.Run(c.part, func(t *testing.T) {
+			answers := func(send, get, read, readiness int, named string) bool {
+				sent := in.do("POST", "/misc/send_sc_msg", toFriend).status // first: the cloud's state is that of the last message
+				r := in.do("GET", "/readyz", "")
+				return sent == send && in.do("POST", "/misc/get_screen_capture", toFriend).status == get &&
+					in.do("GET", "/misc/client_version", "").status == read && r.status == readiness && r.body == named
+			}
+			soon := func(condition func() bool, message string) {
+				require.Eventually(t, condition, 30*time.Second, 10*time.Millisecond, message)
+			}
+			soon(func() bool { return answers(200, 200, 200, 200, ready) }, "all is well")
+			c.take()
+			soon(func() bool { return answers(c.send, c.get, c.read, c.readiness, c.named) }, c.part+" is away")
+			assert.Regexp(t, c.log, log.String())
+			metric := "misc_catalog_up 1"
+			if c.part == "catalogue" {
+				metric = "misc_catalog_up 0"
+			}
+			assert.Contains(t, in.do("GET", "/metrics", "").body, metric)
+			c.giveBack()
+			soon(func() bool { return answers(200, 200, 200, 200, ready) }, c.part+" is back")
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// stopper ends a server without the loss of an answer. [http.Server.Shutdown]
+// alone closes connections on which a client may be sending a request; so
+// first every answer tells its client to close the connection.
+type stopper struct {
+	stopping    atomic.Bool
+	connections sync.Map // each open net.Conn, with its http.ConnState
+}
+
+// watch is the ConnState of the server.
+func (s *stopper) watch(c net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		s.connections.Delete(c)
+		return
+	}
+	s.connections.Store(c, state)
+}
+
+// waiting reports whether there is a connection on which the next request may
+// come at any time.
+func (s *stopper) waiting() (found bool) {
+	s.connections.Range(func(_, state any) bool {
+		found = state != http.StateActive
+		return !found
+	})
+	return found
+}
+
+// tell lets the answers tell clients to close their connections.
+func (s *stopper) tell(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// stop goes on taking requests for delay, in which the load balancer finds out
+// from /readyz, and until each open connection has had its last answer, but
+// not longer than limits say. Then it waits for the requests in flight.
+func (s *stopper) stop(server *http.Server, delay time.Duration, limits limits) error {
+	s.stopping.Store(true)
+	time.Sleep(delay)
+	for end := time.Now().Add(limits.idle); s.waiting() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limits.drain)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return fmt.Errorf("requests unfinished: %w", err)
+	}
+	return nil
+}
