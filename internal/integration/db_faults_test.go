@@ -199,7 +199,7 @@ func TestSurvivesADatabaseServerThatIsStoppedOrKilledAndStartedAgain(t *testing.
 	})
 }
 
-func wantCaptures(t *testing.T, s *sqlstore.Store, want map[misc.Conversation]misc.NoticeStatus) {
+func wantCaptures(t *testing.T, s misc.ScreenCaptureStore, want map[misc.Conversation]misc.NoticeStatus) {
 	t.Helper()
 	for c, status := range want {
 		got, err := s.ScreenCapture(t.Context(), c)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/stretchr/testify/require"
 )
 
@@ -32,8 +33,9 @@ func TestMain(m *testing.M) {
 	case "handler":
 		serveHandler(os.Args[1], os.Args[2])
 	default:
+		logging.Disable() // go-redis would report each connection that it cannot make
 		code := m.Run()
-		for _, s := range []*server{&mariaDB, &postgres} {
+		for _, s := range []*server{&mariaDB, &postgres, &redisServer} {
 			if s.dir != "" {
 				if s.running() {
 					s.end(s.gracefully)
@@ -45,13 +47,14 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// A server is one database server, shared by all tests. Tests that stop it
+// A server is one database server, or Redis, shared by all tests. Tests that stop it
 // start it again, and none is parallel.
 type server struct {
 	programs   []string // their names; start with the server itself
 	admin      string   // the user that may do all
 	open       func(user string, port int, database string, dial dialer) *sql.DB
-	prepare    func(s *server, program []string) [][]string
+	ping       func(s *server) error
+	prepare    func(s *server, program []string) [][]string // nil: there is nothing to prepare
 	command    func(s *server, program []string) []string
 	gracefully syscall.Signal
 	needsUser  bool // it refuses to run as root
@@ -72,6 +75,7 @@ var mariaDB = server{
 	programs:   []string{"mariadbd", "mariadb-install-db"},
 	admin:      "root",
 	open:       openMariaDBAs,
+	ping:       pingDatabase,
 	gracefully: syscall.SIGTERM,
 	prepare: func(s *server, program []string) [][]string {
 		// A server that starts removes the temporary files of all others in its tmpdir.
@@ -89,6 +93,7 @@ var postgres = server{
 	programs:   []string{"postgres", "initdb"},
 	admin:      "postgres",
 	open:       openPostgres,
+	ping:       pingDatabase,
 	gracefully: syscall.SIGINT, // SIGTERM would wait for the clients to leave
 	needsUser:  true,
 	prepare: func(s *server, program []string) [][]string {
@@ -106,7 +111,7 @@ func (s *server) get(t testing.TB) *server {
 	t.Helper()
 	s.once.Do(func() { s.err = s.setUp() })
 	if s.missing != "" {
-		text := s.missing + " is not installed; on Debian: apt-get install mariadb-server postgresql"
+		text := s.missing + " is not installed; on Debian: apt-get install mariadb-server postgresql redis-server"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(text)
 		}
@@ -147,7 +152,11 @@ func (s *server) setUp() error {
 			return err
 		}
 	}
-	for _, args := range s.prepare(s, s.program) {
+	var commands [][]string
+	if s.prepare != nil {
+		commands = s.prepare(s, s.program)
+	}
+	for _, args := range commands {
 		cmd := exec.Command(args[0], args[1:]...)
 		if err := runAs(cmd, s.user); err != nil {
 			return err
@@ -179,10 +188,8 @@ func (s *server) start() error {
 	}
 	s.guard, s.guardPipe = cmd, in
 
-	db := s.open(s.admin, s.port, "", direct)
-	defer db.Close()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		err := db.Ping()
+		err := s.ping(s)
 		if err == nil {
 			return nil
 		}
@@ -191,6 +198,12 @@ func (s *server) start() error {
 			return fmt.Errorf("%s does not answer: %w\n%s", s.programs[0], err, log)
 		}
 	}
+}
+
+func pingDatabase(s *server) error {
+	db := s.open(s.admin, s.port, "", direct)
+	defer db.Close()
+	return db.Ping()
 }
 
 // running reports whether the process is there.

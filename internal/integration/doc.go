@@ -10,16 +10,19 @@
 //	catalog_  catalog while its files change, and the schema of releases.json
 //	page_     the page of examples/quickstart, in a browser
 //	bench_    benchmarks and the soak test
+//	hosts_    docs/mounting.md: its programs, an own Relations and an own store
 //
 // db_server_test.go starts the database servers, db_open_test.go makes
 // databases in them, and http_faults_test.go has the host that most tests ask.
 //
-// The tests start MariaDB and PostgreSQL themselves, on free ports of
+// The code that docs/mounting.md shows is in the folder hosts.
+//
+// The tests start MariaDB, PostgreSQL and Redis themselves, on free ports of
 // 127.0.0.1 and in temporary folders, and stop them afterwards. Where the
 // programs are missing their tests are skipped, or fail if the environment says
 // CI=true. On Debian they come with
 //
-//	apt-get install mariadb-server postgresql
+//	apt-get install mariadb-server postgresql redis-server
 //
 // The same goes for the browser, Debian's chromium. The pictures of the page in
 // the READMEs, docs/images, are written by
