@@ -151,6 +151,61 @@ func TestAMiddlewareAroundTheMuxSeesTheEndpointInThePattern(t *testing.T) {
 	}
 }
 
+// A middleware around the login must look at the request that the login made.
+func TestAMiddlewareOfEachRouterSeesTheEndpointInThePattern(t *testing.T) {
+	login := func(r *http.Request) *http.Request { return r.WithContext(httpapi.WithUser(r.Context(), alice)) }
+	var seen string
+	gin.SetMode(gin.ReleaseMode)
+	for name, mount := range map[string]func(h http.Handler) http.Handler{
+		"chi": func(h http.Handler) http.Handler {
+			r := chi.NewRouter()
+			r.Use(func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(w, login(r)) })
+			}, func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					next.ServeHTTP(w, r)
+					seen = r.Pattern
+				})
+			})
+			r.Handle("/misc/*", h)
+			return r
+		},
+		"gin": func(h http.Handler) http.Handler {
+			r := gin.New()
+			r.Use(func(c *gin.Context) {
+				c.Next()
+				seen = c.Request.Pattern
+			}, func(c *gin.Context) { c.Request = login(c.Request) })
+			r.Any("/misc/*path", gin.WrapH(h))
+			return r
+		},
+		"echo": func(h http.Handler) http.Handler {
+			e := echo.New()
+			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					err := next(c)
+					seen = c.Request().Pattern
+					return err
+				}
+			}, func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					c.SetRequest(login(c.Request()))
+					return next(c)
+				}
+			})
+			e.Any("/misc/*", echo.WrapHandler(h))
+			return e
+		},
+	} {
+		router := mount(newHost(t).handler(t))
+		none := map[string]string{"chi": "/misc/*"}[name] // what the router itself leaves there
+		for path, pattern := range map[string]string{"latest_update?version=1.0.0": "/misc/latest_update", "send_message": "/misc/send_message", "none": none} {
+			router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/misc/"+path, nil))
+			require.Equal(t, pattern, seen, "%s: %s", name, path)
+		}
+	}
+}
+
 // blockList overrides AreFriends of the store that it embeds: user 2 is blocked.
 type blockList struct{ *sqlstore.Store }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"log"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/httpapi"
+)
+
+var ( // yours: sessions, and who is related to whom, by public id
+	sessions = map[string]string{"session-of-alice": "alice", "session-of-bob": "bob"}
+	friends  = map[string][]string{"alice": {"bob"}, "bob": {"alice"}}
+	members  = map[string][]string{"team": {"alice", "bob"}}
+)
+
+// login lets a request without a session pass: the GETs need none, and the POSTs answer 403.
+func login(c *gin.Context) {
+	if session, err := c.Cookie("session"); err == nil {
+		c.Request = c.Request.WithContext(httpapi.WithUser(c.Request.Context(), sessions[session]))
+	}
+}
+
+type relations struct{}
+
+func (relations) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
+	return slices.Contains(friends[userID], otherID), ctx.Err()
+}
+
+func (relations) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
+	return slices.Contains(members[groupID], userID), ctx.Err()
+}
+
+type printer struct{} // prints messages; rongcloud.New sends them
+
+func (printer) Send(_ context.Context, m misc.Message) error {
+	log.Printf("%s to %s: %s", m.From, m.To, m.Content)
+	return nil
+}
+
+func main() {
+	svc := must(misc.New(misc.Config{
+		Versions: must(misc.NewStaticVersions(
+			must(misc.NewRelease(misc.ReleaseFields{Version: "1.0.2", URL: "https://app.example.com/1.0.2.zip"})),
+			must(misc.NewClientVersions(misc.ClientVersionsFields{
+				IOS:     misc.ClientVersion{Version: "2.0.1", Build: "202611010000", URL: "https://app.example.com/ios"},
+				Android: misc.ClientVersion{Version: "2.0.1", URL: "https://app.example.com/android"},
+			})),
+		)),
+		Relations: relations{},
+		Captures:  misc.NewMemoryStore(),
+		Messenger: printer{},
+	}))
+	h := must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: httpapi.UserFromContext}))
+
+	r := gin.Default()
+	r.Use(login)
+	r.Any("/misc/*path", gin.WrapH(h))
+	log.Fatal(r.Run("127.0.0.1:8585"))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return v
+}
