@@ -401,8 +401,8 @@ func (v Version) String() string {
 	return s
 }
 
-// Prerelease returns the part behind the first hyphen, such as beta.1, or an
-// empty string.
+// Prerelease returns the part between the core numbers and the build, such as
+// beta.1, or an empty string.
 func (v Version) Prerelease() string { return v.pre }
 
 // Compare returns -1, 0 or 1 as v is older than w, as old, or newer: by the core

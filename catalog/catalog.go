@@ -48,7 +48,9 @@ type Config struct {
 	Codec *n3d.Codec
 
 	// Decided is called with each decision that releases.json makes, for metrics:
-	// how many clients a rollout holds back, for example. Nil means no call.
+	// how many clients a rollout holds back, for example. The request waits for
+	// it, and several may call it at the same time. All of q but its version is
+	// unchecked text of the client's. Nil means no call.
 	Decided func(ctx context.Context, q misc.UpdateQuery, why Reason)
 
 	// Logger receives a line for each file that is reloaded or refused. Nil

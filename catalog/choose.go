@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sealtalk-go/misc"
@@ -16,9 +17,10 @@ import (
 // is not that answer.
 type Reason string
 
-// The reasons of an answer. All but the first two belong to the newest newer
-// release that the client may see, and name the first thing that kept it from
-// the client, in this order.
+// The reasons of an answer. All but the first two are about the newest release
+// above the client's version, without those that are withdrawn or on a less
+// stable channel. They name the first thing that kept it from the client, in this
+// order.
 const (
 	ReasonUpdate    Reason = "update"     // the client gets a release
 	ReasonCurrent   Reason = "current"    // nothing is newer
@@ -60,7 +62,7 @@ type Verdict struct {
 // The newest release counts that is newer than q.Version, not withdrawn, on the
 // client's channel or a more stable one, and possible: it has a build for the
 // client's platform, CPU and OS, the client is not below its from, and its rollout
-// includes the client's id.
+// includes the client's id. An id of more than 256 bytes counts as not sent.
 func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 	c, err := s.client(q)
 	if err != nil {
@@ -96,7 +98,9 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	if c.id != "" {
 		id = fmt.Sprintf("id %q", c.id)
 	}
-	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s", c.version, c.platform, c.arch, c.os, s.channels[c.channel], id)}
+	quoted := func(s string) string { return strings.Trim(strconv.Quote(s), `"`) } // it goes to a terminal
+	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s",
+		c.version, quoted(c.platform), quoted(c.arch), c.os, s.channels[c.channel], id)}
 	_, e.Reason = s.Choose(q)
 	e.Releases = make([]Verdict, 0, len(s.releases))
 	offered := false
@@ -234,7 +238,10 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 	if err != nil {
 		return client{}, err
 	}
-	c := client{version: version, platform: cmp.Or(q.Platform, "darwin"), arch: cmp.Or(q.Arch, "x64"), id: q.ClientID}
+	c := client{version: version, platform: cmp.Or(q.Platform, "darwin"), arch: cmp.Or(q.Arch, "x64")}
+	if len(q.ClientID) <= 256 { // no installation makes up more, and each rollout hashes it
+		c.id = q.ClientID
+	}
 	if c.arch == "universal" {
 		c.arch = "x64" // runs on both
 	}

@@ -170,7 +170,7 @@ func (p problems) join(prefix string) error {
 	return errors.Join(named...)
 }
 
-// repeated returns a problem for each key that stands twice in one object of
+// repeated returns a problem for each key that appears twice in one object of
 // data, which is valid JSON, up to a hundred.
 func repeated(data []byte) (found problems) {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -189,7 +189,7 @@ func repeated(data []byte) (found problems) {
 				}
 				path = append(path, fmt.Sprint(".", key))
 				if keys[key] && len(found) < 100 {
-					found = append(found, problem{strings.TrimPrefix(strings.Join(path, ""), "."), errors.New("stands twice")})
+					found = append(found, problem{strings.TrimPrefix(strings.Join(path, ""), "."), errors.New("appears twice")})
 				}
 				keys[key] = true
 				err = read()

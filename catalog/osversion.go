@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// osVersion is a version of an operating system. Of numbers that it lacks, the
-// min of an osRange has 0, and the max of one has all.
+// osVersion is a version of an operating system. A number that it lacks is 0 in
+// the min of an osRange, and MaxInt in its max.
 type osVersion [4]int
 
 // osRange is the versions from min to max: those that a build runs on, or those
@@ -49,7 +49,7 @@ func parseOS(s string) (known osRange, more, ok bool) {
 	return known, more, true
 }
 
-// String returns r in words, of a client: what its version is.
+// String returns r in words: "12 or later", or "unknown" of a client.
 func (r osRange) String() string {
 	lowest, highest := r.min.String(), r.max.String()
 	for strings.HasSuffix(lowest, ".0") {

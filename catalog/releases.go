@@ -105,7 +105,7 @@ var releasesSchema []byte
 func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 
 // ParseReleases reads a releases.json, as docs/releases.md describes it. A key
-// that it does not know is an error, and so is one that stands twice in an
+// that it does not know is an error, and so is one that appears twice in an
 // object. The error joins every problem, each with its path, such as
 // releases[2].builds[0].min_os.
 func ParseReleases(data []byte) (*Releases, error) {
@@ -128,7 +128,7 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 		in := parseObject(raw, fmt.Sprintf("releases[%d].", i))
 		if r, ok := in.release(s); ok {
 			if other, taken := paths[r.version.String()]; taken {
-				in.add("version", "%s stands at %sversion, too", r.version, other)
+				in.add("version", "%s is also at %sversion", r.version, other)
 			}
 			paths[r.version.String()] = r.path
 			s.releases = append(s.releases, r)
@@ -203,13 +203,13 @@ func (o *object) channels() []string {
 		if c == "" || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
 			o.add(fmt.Sprintf("channels[%d]", i), "%q must consist of letters, digits and hyphens", c)
 		} else if slices.Contains(channels[:i], c) {
-			o.add(fmt.Sprintf("channels[%d]", i), "%q stands twice", c)
+			o.add(fmt.Sprintf("channels[%d]", i), "%q appears twice", c)
 		}
 	}
 	return channels
 }
 
-// release reads one of the releases of s. It is not ok without a version.
+// release reads one of the releases of s. ok is false without a valid version.
 func (o *object) release(s *Releases) (r release, ok bool) {
 	if o.found != nil {
 		return r, false
@@ -233,7 +233,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	}
 	list, given := o.list("builds")
 	if len(list) == 0 && why == "" && (list != nil || !given) {
-		o.add("builds", "at least one is required, except of a withdrawn release")
+		o.add("builds", "at least one is required, except for a withdrawn release")
 	}
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))

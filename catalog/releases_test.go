@@ -40,8 +40,8 @@ releases[0].builds[0].min-os: unknown key; known are platform, arch, min_os, max
 releases[0].Notes: unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds
 releases[0].rolout: unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds
 release: unknown key; known are channels, minimum, releases`},
-	{"keys that stand twice", `{"releases":[{"version":"1.0.2","builds":[{URL,"extra":{"a":{"b":1,"\u0062":2},"c":[{"d":1e999,"d":1}]}}],"version":"1.0.2"}],"releases":[{"version":"1.0.3",BUILDS}]}`,
-		"releases[0].builds[0].extra.a.b: stands twice\nreleases[0].builds[0].extra.c[0].d: stands twice\nreleases[0].version: stands twice\nreleases: stands twice"},
+	{"keys that appear twice", `{"releases":[{"version":"1.0.2","builds":[{URL,"extra":{"a":{"b":1,"\u0062":2},"c":[{"d":1e999,"d":1}]}}],"version":"1.0.2"}],"releases":[{"version":"1.0.3",BUILDS}]}`,
+		"releases[0].builds[0].extra.a.b: appears twice\nreleases[0].builds[0].extra.c[0].d: appears twice\nreleases[0].version: appears twice\nreleases: appears twice"},
 
 	{"channels", `{"channels":["stable","Beta-2"],"releases":[{"version":"1.0.2","channel":"Beta-2",BUILDS}]}`, ""},
 	{"16 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p"],"releases":[]}`, ""},
@@ -51,7 +51,7 @@ release: unknown key; known are channels, minimum, releases`},
 	{"channels that are none", `{"channels":["a","b c","","ä","a"],"releases":[]}`, `channels[1]: "b c" must consist of letters, digits and hyphens
 channels[2]: "" must consist of letters, digits and hyphens
 channels[3]: "ä" must consist of letters, digits and hyphens
-channels[4]: "a" stands twice`},
+channels[4]: "a" appears twice`},
 	{"the channel of a prerelease", `{"channels":["stable","rc"],"releases":[{"version":"1.0.2-rc.1",BUILDS},{"version":"1.0.2-beta.1","channel":"rc",BUILDS}]}`, ""},
 	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: required, or "rc" in channels: the version is 1.0.2-rc.1`},
 	{"unknown channel", `{"releases":[{"version":"1.0.2","channel":"Stable",BUILDS},{"version":"1.0.3","channel":"",BUILDS}]}`,
@@ -66,7 +66,7 @@ channels[4]: "a" stands twice`},
 	{"versions", `{"releases":[{BUILDS},{"version":"1.0","channel":"stable",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: "" is not a semantic version such as 1.0.2
 releases[1].version: "1.0" is not a semantic version such as 1.0.2
 releases[2].version: must be a string`},
-	{"versions that are equal", `{"releases":[{"version":"v1.0.2+1",BUILDS},{"version":"1.0.2",BUILDS}]}`, "releases[1].version: 1.0.2 stands at releases[0].version, too"},
+	{"versions that are equal", `{"releases":[{"version":"v1.0.2+1",BUILDS},{"version":"1.0.2",BUILDS}]}`, "releases[1].version: 1.0.2 is also at releases[0].version"},
 	{"texts", `{"releases":[{"version":"1.0.2","name":1,"notes":[],"pub_date":"2026-11-24T08:00:00.5Z",BUILDS}]}`, `releases[0].name: must be a string
 releases[0].notes: must be a string
 releases[0].pub_date: "2026-11-24T08:00:00.5Z" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second`},
@@ -83,8 +83,8 @@ releases[0].pub_date: "2026-11-24T08:00:00.5Z" is neither 2006-01-02 nor 2006-01
 	{"withdrawn", `{"releases":[{"version":"1.0.2","withdrawn":"bad"},{"version":"1.0.1","withdrawn":"bad","builds":[]},{"version":"1.0.0","withdrawn":"bad",BUILDS}]}`, ""},
 	{"withdrawn for no reason", `{"releases":[{"version":"1.0.2","withdrawn":"",BUILDS},{"version":"1.0.1","withdrawn":true,BUILDS}]}`,
 		"releases[0].withdrawn: must say why\nreleases[1].withdrawn: must be a string"},
-	{"no builds", `{"releases":[{"version":"1.0.2"},{"version":"1.0.1","builds":[]},{"version":"1.0.0","builds":{}}]}`, `releases[0].builds: at least one is required, except of a withdrawn release
-releases[1].builds: at least one is required, except of a withdrawn release
+	{"no builds", `{"releases":[{"version":"1.0.2"},{"version":"1.0.1","builds":[]},{"version":"1.0.0","builds":{}}]}`, `releases[0].builds: at least one is required, except for a withdrawn release
+releases[1].builds: at least one is required, except for a withdrawn release
 releases[2].builds: must be a list`},
 
 	{"platforms", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin",URL},{"platform":"win32",URL},{"platform":"linux",URL},BUILD]}]}`, ""},
@@ -108,6 +108,7 @@ releases[0].builds[6].min_os: needs a platform beside it`},
 	{"kernels of macOS", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"16",URL},{"platform":"darwin","max_os":"25.6",URL},{"platform":"darwin","min_os":"15","max_os":"26",URL}]}]}`,
 		"releases[0].builds[0].min_os: 16 is a kernel's version: there is no macOS 16 to 25\nreleases[0].builds[1].max_os: 25.6 is a kernel's version: there is no macOS 16 to 25"},
 	{"no OS is left", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"13.0.1","max_os":"13.0.0",URL}]}]}`, "releases[0].builds[0].max_os: is below min_os"},
+	{"one version with four numbers is left", `{"releases":[{"version":"1.0.2","builds":[{"platform":"linux","min_os":"1.2.3.4","max_os":"1.2.3.4",URL}]}]}`, ""},
 	{"one OS is left", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","min_os":"13.6","max_os":"13",URL}]}]}`, ""},
 	{"URLs", `{"releases":[{"version":"1.0.2","builds":[{"arch":"x64"},{"arch":"arm64","url":"a.zip"},{"arch":"ia32","url":5}]}]}`, `releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL
 releases[0].builds[1].url: "a.zip" is not an absolute, percent-encoded https or http URL
@@ -122,12 +123,14 @@ releases[0].builds[0].extra.mandatory: has a place of its own and must not be in
 	{"builds that differ in each way", `{"releases":[{"version":"1.0.2","builds":[BUILD,{"arch":"x64",URL},{"arch":"arm64",URL},{"arch":"universal",URL},{"arch":["x64","arm64","ia32"],URL},{"platform":"darwin","arch":"x64",URL},
 		{"platform":"win32","max_os":"6.3",URL},{"platform":"win32","min_os":"6.4","max_os":"9",URL},{"platform":"win32","min_os":"10",URL}]}]}`, ""},
 	{"builds for the same clients", `{"releases":[{"version":"1.0.2","pub_date":"x","builds":[{"url":""},BUILD,BUILD]},{"version":"1.0.1","builds":[{"arch":"universal",URL},{"platform":"darwin","arch":"universal",URL},{"arch":["ia32","x64"],URL}]},
-		{"version":"1.0.0","builds":[{"platform":"darwin","max_os":"13",URL},{"platform":"darwin","min_os":"13.6.9.9",URL}]}]}`,
+		{"version":"1.0.0","builds":[{"platform":"darwin","max_os":"13",URL},{"platform":"darwin","min_os":"13.6.9.9",URL}]},
+		{"version":"0.9.0","builds":[{"platform":"linux","min_os":"1.2.3.4",URL},{"platform":"linux","max_os":"1.2.3.4",URL}]}]}`,
 		`releases[0].pub_date: "x" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second
 releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL
 releases[0].builds[2]: a client that it fits may fit builds[1] just as well: their platforms, CPUs or OS versions must differ
 releases[1].builds[2]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
-releases[2].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ`},
+releases[2].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
+releases[3].builds[1]: a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ`},
 }
 
 func TestAReleasesFileIsAcceptedOrEveryProblemIsNamedWithItsPath(t *testing.T) {
@@ -154,11 +157,11 @@ func TestProbableMistakesAreWarnedOf(t *testing.T) {
 			"a Windows that does not exist", `{"releases":[{"version":"1.0.2","builds":[{"platform":"win32","min_os":"11",URL},BUILD]},{"version":"1.0.1","builds":[{"platform":"win32","min_os":"10.0.22000",URL},{"platform":"darwin","min_os":"11",URL}]}]}`,
 			"releases[0].builds: no Windows has version 11: Windows 11 is 10.0.22000",
 		},
-		{"no releases", `{"releases":[]}`, "releases: none is for a client that sends no id and no os_version, as SealTalk's desktop client does"},
+		{"no releases", `{"releases":[]}`, "releases: none is for a client that sends neither id nor os_version"},
 		{
 			"nothing for SealTalk's own client", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},
 				{"version":"1.0.3","channel":"beta",BUILDS},{"version":"1.0.4","builds":[{"platform":"darwin","min_os":"12",URL},{"arch":"ia32",URL}]}]}`,
-			"releases: none is for a client that sends no id and no os_version, as SealTalk's desktop client does",
+			"releases: none is for a client that sends neither id nor os_version",
 		},
 		{
 			"versions that end the search for updates", `{"channels":["stable","nightly","weekly"],"releases":[{"version":"1.0.2",BUILDS},{"version":"1.0.3-weekly.1",BUILDS},{"version":"1.0.3-nightly.1",BUILDS},{"version":"1.0.1+build7-8",BUILDS}]}`,

@@ -51,7 +51,7 @@ func (s *Releases) Warnings() (found []string) {
 	if !isOffered(func(r *release) bool {
 		return r.channel == 0 && r.rollout == everyone && slices.ContainsFunc(r.builds, func(b build) bool { return b.os == anyOS && b.cpus.overlap(x64) })
 	}) {
-		warn("releases", "none is for a client that sends no id and no os_version, as SealTalk's desktop client does")
+		warn("releases", "none is for a client that sends neither id nor os_version")
 	}
 	return found
 }

@@ -60,13 +60,13 @@ func updateQuery(r *http.Request) (q misc.UpdateQuery, versions int) {
 	}
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		name, nameErr := url.QueryUnescape(name)
-		value, valueErr := url.QueryUnescape(value)
-		if nameErr == nil && name == "version" {
+		name, _ = url.QueryUnescape(name) // empty if it is malformed
+		value, err := url.QueryUnescape(value)
+		if name == "version" {
 			versions++
 		}
 		for i := range fields {
-			if f := &fields[i]; nameErr == nil && valueErr == nil && f.name == name && !f.found {
+			if f := &fields[i]; err == nil && f.name == name && !f.found {
 				*f.value, f.found = value, true
 			}
 		}

@@ -59,14 +59,16 @@ func run(args []string, out, errOut io.Writer) (exitCode int) {
 	strict := flags.Bool("strict", false, "check: exit 1 for a warning as well")
 	userAgent := flags.String("user-agent", "", "explain: the client's User-Agent, whose Darwin/N tells the version of macOS")
 	words, err := parse(flags, args)
+	set := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
 		return 2
-	case len(words) == 2 && words[0] == "check":
+	case len(words) == 2 && words[0] == "check" && !set["user-agent"]:
 		return check(words[1], *strict, *asJSON, out)
-	case len(words) == 3 && words[0] == "explain":
+	case len(words) == 3 && words[0] == "explain" && !set["strict"]:
 		return explain(words[1], words[2], *userAgent, *asJSON, out)
 	}
 	flags.Usage()
@@ -86,8 +88,8 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 	return words, nil
 }
 
-// open is catalog.Open as a server calls it, but that it takes any key for the
-// ids of demo_square.json.
+// open is catalog.Open as a server calls it, except that any key will do for
+// the ids of demo_square.json.
 func open(dir string) (*catalog.Catalog, error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
@@ -145,13 +147,16 @@ type explanation struct {
 }
 
 func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode int) {
+	var e explanation
 	c, err := open(dir)
-	if err != nil {
-		fmt.Fprintln(out, err)
-		return 1
+	if err == nil {
+		e, err = ask(c, query, userAgent)
 	}
-	e, err := ask(c, query, userAgent)
-	if err != nil {
+	switch {
+	case err != nil && asJSON:
+		printJSON(out, report{Problems: strings.Split(err.Error(), "\n"), Warnings: []string{}})
+		return 1
+	case err != nil:
 		fmt.Fprintln(out, err)
 		return 1
 	}
@@ -194,8 +199,8 @@ func ask(c *catalog.Catalog, query, userAgent string) (e explanation, err error)
 	if err != nil {
 		return e, err
 	}
-	if _, behind, found := strings.Cut(query, "?"); found {
-		query = behind
+	if address, behind, found := strings.Cut(query, "?"); found && !strings.Contains(address, "=") {
+		query, _, _ = strings.Cut(behind, "#")
 	}
 	request := httptest.NewRequest(http.MethodGet, "/misc/latest_update", nil)
 	request.URL.RawQuery = query

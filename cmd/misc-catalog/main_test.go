@@ -178,6 +178,15 @@ ignored: Channel, os
 		{"a refusal", releases, []string{"explain", "DIR", "version=1.0"}, 1, refusal},
 		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal},
 		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"status\": 400,\n  \"answer\": {\n    \"code\": 400,\n    \"message\": \"version must be one semantic version such as 1.0.2\"\n  }\n}\n"},
+		{"invalid files, as JSON", map[string]string{"releases.json": "[]"}, []string{"explain", "DIR", "version=1.0.0", "-json"}, 1,
+			"{\n  \"problems\": [\n    \"catalog: releases.json: must be a JSON object\"\n  ],\n  \"warnings\": []\n}\n"},
+		{"question marks that belong to the query, and a fragment", squirrel, []string{"explain", "DIR", "version=1.0.2&id=a?b#c%0A&platform=%1b"}, 0, `204 No Content
+
+client: 1.0.2 on \x1b x64, OS version unknown, channel stable, id "a?b#c\n"
+reason: current
+
+1.0.2  stable  current  not newer than 1.0.2, which the client runs
+`},
 		{"invalid files", map[string]string{"releases.json": "[]"}, []string{"explain", "DIR", "version=1.0.0"}, 1, "catalog: releases.json: must be a JSON object\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,7 +199,7 @@ ignored: Channel, os
 }
 
 func TestAWrongCommandLineIsExitCode2AndHelpIsNot(t *testing.T) {
-	for args, want := range map[string]int{"": 2, "check": 2, "check a b": 2, "explain a": 2, "publish a": 2, "check a -no": 2, "-h": 0, "check -help": 0} {
+	for args, want := range map[string]int{"": 2, "check": 2, "check a b": 2, "explain a": 2, "publish a": 2, "check a -no": 2, "check a -user-agent b": 2, "explain a b -strict": 2, "-h": 0, "check -help": 0} {
 		exitCode, out, errOut := call("DIR", strings.Fields(args)...)
 		assert.Equal(t, want, exitCode, args)
 		assert.Empty(t, out)
