@@ -128,6 +128,27 @@ func randomVersion(r *rand.Rand) string {
 	return v
 }
 
+func TestAParsedVersionIsKnownWithoutItsBuild(t *testing.T) {
+	for _, tt := range []struct{ text, known, prerelease string }{
+		{"1.0.2", "1.0.2", ""},
+		{"v1.0.2", "1.0.2", ""},
+		{"9007199254740991.0.10", "9007199254740991.0.10", ""},
+		{"1.0.2-rc.1", "1.0.2-rc.1", "rc.1"},
+		{"v1.0.2-rc-1.x+a-b.7", "1.0.2-rc-1.x", "rc-1.x"},
+		{"1.0.2+a-b", "1.0.2", ""},
+	} {
+		v, err := misc.ParseVersion(tt.text)
+		require.NoError(t, err)
+		assert.Equal(t, tt.known, v.String())
+		assert.Equal(t, tt.prerelease, v.Prerelease())
+		same, err := misc.ParseVersion(tt.known)
+		require.NoError(t, err)
+		assert.Zero(t, v.Compare(same))
+	}
+	_, err := misc.ParseVersion("1.0")
+	require.ErrorIs(t, err, misc.ErrInvalidVersion)
+}
+
 func FuzzCompareVersions(f *testing.F) {
 	for i := range ordered {
 		f.Add(ordered[i][0], ordered[len(ordered)-1-i][0])
@@ -175,7 +196,7 @@ func TestNewRelease(t *testing.T) {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
 		assert.NoError(t, err, date)
 	}
-	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T1:02:03+07:00", "2017-05-05T10:00:00+24:00", "2017-05-05T10:00:00.1234Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
+	for _, date := range []string{"2017-5-5", "2017-02-30", "05.05.2017", "2017-05-05 10:00:00", "2017-05-05T1:02:03Z", "2017-05-05T1:02:03+07:00", "2017-05-05T10:00:00+24:00", "2017-05-05T10:00:00-24:00", "2017-05-05T10:00:00.1234Z", "2017-05-05T10:00:00", "2017-05-05T10:00:00.000Z", "2017-05-05T10:00:00,5Z", "yesterday"} {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
 		assert.ErrorContains(t, err, "misc: pub_date: ", date)
 	}

@@ -287,9 +287,12 @@ func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
 		{"an invalid one", swap("releases.json", `{"releases":1}`), "1.0.2", notList, refused + `releases: must be a list"`},
 		{"squirrel.json goes on", swap(squirrel, newerRelease), "1.0.3", notList, `level=INFO msg="catalog: file reloaded" file=squirrel.json version=1.0.3`},
 		{"the invalid one is gone", remove("releases.json"), "1.0.3", "", `level=INFO msg="catalog: refused file removed" file=releases.json`},
+		{"squirrel.json breaks, and the invalid one is back", func() { swap(squirrel, "{")(); swap("releases.json", `{"releases":1}`)() }, "1.0.3",
+			lines(notList, `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)`), lines(refused+`releases: must be a list"`,
+				`level=ERROR msg="catalog: file refused, the last good one is served" file=squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)"`)},
 		{"a valid one", swap("releases.json", two), "1.0.3", "", lines(
 			`level=INFO msg="catalog: file reloaded" file=releases.json version="3 releases up to 2.0.0"`, `level=INFO msg="catalog: releases.json is used, squirrel.json is not read"`)},
-		{"squirrel.json breaks", swap(squirrel, "{"), "1.0.3", "", ""},
+		{"squirrel.json changes", swap(squirrel, goodRelease), "1.0.3", "", ""},
 		{"a lower rollout, a version that is missing", swap("releases.json", lowered), "1.0.4", "", lines(
 			`level=INFO msg="catalog: file reloaded" file=releases.json version="2 releases up to 2.0.0"`,
 			lost+`2.0.0 has a rollout of 49.99 %, lowered from 50 %"`, lost+`1.0.3 is missing and was not withdrawn"`)},
@@ -347,7 +350,11 @@ func TestOpenReadsReleasesJSONInPlaceOfSquirrelJSON(t *testing.T) {
 			assert.Equal(t, "no releases", c.Releases().String())
 		})
 	}
-	assert.Equal(t, "1 release up to 1.0.2", open(t).Releases().String())
+	f := open(t)
+	assert.Equal(t, "1 release up to 1.0.2", f.Releases().String())
+	f.swap(squirrel, newerRelease)
+	f.clock.add(time.Second)
+	assert.Equal(t, "1 release up to 1.0.3", f.Releases().String())
 }
 
 func newDirWith(t *testing.T, square string) string {

@@ -168,27 +168,65 @@ func TestTheBestOfTheBuildsThatFitIsOffered(t *testing.T) {
 func TestWhatRunsAReleaseHasAnOSThatIsNewEnoughForIt(t *testing.T) {
 	s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"channels":["stable","beta"],"releases":[
 		{"version":"2.0.0","builds":[{"platform":"darwin","min_os":"12",URL},{"platform":"win32","min_os":"10","max_os":"10",URL}]},
+		{"version":"1.6.0","builds":[{"platform":"darwin","max_os":"14",URL}]},
 		{"version":"1.5.0","withdrawn":"bad","builds":[{"platform":"darwin","arch":"x64","min_os":"12.1",URL},{"platform":"darwin","arch":"universal","min_os":"12",URL},{"platform":"win32","min_os":"10",URL}]},
 		{"version":"1.4.0","builds":[{"platform":"darwin","arch":"x64","min_os":"12",URL},{"platform":"darwin","arch":"universal","min_os":"11.9",URL}]},
 		{"version":"1.3.0","builds":[{"platform":"darwin","min_os":"13",URL},BUILD]},
 		{"version":"1.2.0-beta.1","builds":[{"platform":"darwin","arch":"arm64","min_os":"13",URL},{"arch":"x64",URL}]},
-		{"version":"1.6.0","builds":[{"platform":"darwin","max_os":"14",URL}]}]}`)))
+		{"version":"1.1.0","builds":[{"platform":"darwin","arch":"x64","min_os":"11.9",URL},{"platform":"darwin","arch":"universal","min_os":"12",URL}]}]}`)))
 	require.NoError(t, err)
-	for _, tt := range []struct {
-		version, platform, arch string
-		reason                  catalog.Reason
-	}{
-		{"1.5.0", "darwin", "x64", catalog.ReasonUpdate},
-		{"v1.5.0+7", "darwin", "arm64", catalog.ReasonUpdate},
-		{"1.5.1", "darwin", "x64", catalog.ReasonOSUnknown},       // which is not in the file
-		{"1.4.0", "darwin", "x64", catalog.ReasonOSUnknown},       // 11.9 at least
-		{"1.3.0", "darwin", "x64", catalog.ReasonOSUnknown},       // anything
-		{"1.5.0", "win32", "x64", catalog.ReasonOSUnknown},        // 10 at least, and perhaps more than max_os
-		{"1.5.0", "linux", "x64", catalog.ReasonPlatform},         // of which the file knows nothing
-		{"1.6.0", "darwin", "x64", catalog.ReasonOSUnknown},       // anything, too
-		{"1.2.0-beta.1", "darwin", "arm64", catalog.ReasonUpdate}, // 13 at least
+	for _, tt := range []struct{ version, platform, arch, os string }{
+		{"1.6.0", "darwin", "x64", "unknown"},
+		{"1.5.0", "darwin", "x64", "12 or later"},
+		{"v1.5.0+7", "darwin", "arm64", "12 or later"},
+		{"1.5.0", "win32", "x64", "10 or later"}, // and perhaps more than the max_os of 2.0.0
+		{"1.5.0", "linux", "x64", "unknown"},
+		{"1.5.1", "darwin", "x64", "unknown"}, // which is not in the file
+		{"1.4.0", "darwin", "x64", "11.9 or later"},
+		{"1.4.0", "darwin", "ia32", "unknown"},
+		{"1.3.0", "darwin", "x64", "unknown"}, // since one of its builds runs on anything
+		{"1.2.0-beta.1", "darwin", "arm64", "13 or later"},
+		{"1.2.0-beta.1", "darwin", "x64", "unknown"},
+		{"1.1.0", "darwin", "x64", "11.9 or later"},
 	} {
-		_, reason := s.Choose(misc.UpdateQuery{Version: tt.version, Platform: tt.platform, Arch: tt.arch})
+		e, err := s.Explain(misc.UpdateQuery{Version: tt.version, Platform: tt.platform, Arch: tt.arch})
+		require.NoError(t, err)
+		assert.Contains(t, e.Client, "OS version "+tt.os+",", tt)
+		want := catalog.ReasonOSUnknown
+		switch {
+		case tt.platform == "linux":
+			want = catalog.ReasonPlatform
+		case tt.platform == "darwin" && (tt.os == "12 or later" || tt.os == "13 or later"):
+			want = catalog.ReasonUpdate
+		}
+		assert.Equal(t, want, e.Releases[0].Reason, tt)
+	}
+}
+
+func TestAMandatoryAnswerHasEverythingThatAnyOtherHas(t *testing.T) {
+	h := newReleasesHost(t, `{"minimum":"1.0.2","releases":[{"version":"1.0.2","name":"SealTalk","notes":"x","pub_date":"2026-11-24T08:00:00Z",
+		"builds":[{"url":"https://x.test/a.zip","extra":{"size":5,"delta":{"a":[null]},"sha256":"00"}}]}]}`)
+	const fields = `{"version":"1.0.2","url":"https://x.test/a.zip","name":"SealTalk","notes":"x","pub_date":"2026-11-24T08:00:00Z","delta":{"a":[null]},`
+	assert.Equal(t, `200 `+fields+`"mandatory":true,"sha256":"00","size":5}`, h.get("version=1.0.1", ""))
+	assert.Equal(t, `204`, h.get("version=1.0.2", ""))
+	h = newReleasesHost(t, `{"minimum":"1.0.0","releases":[{"version":"1.0.2","name":"SealTalk","notes":"x","pub_date":"2026-11-24T08:00:00Z",
+		"builds":[{"url":"https://x.test/a.zip","extra":{"size":5,"delta":{"a":[null]},"sha256":"00"}}]}]}`)
+	assert.Equal(t, `200 `+fields+`"sha256":"00","size":5}`, h.get("version=1.0.0", ""))
+}
+
+func TestARolloutIncludesThePlacesBelowIt(t *testing.T) {
+	for _, tt := range []struct {
+		rollout, id string
+		reason      catalog.Reason
+	}{
+		{"0.26", "client-36", catalog.ReasonRollout}, // whose place is 0.26 % to the millionth
+		{"0.27", "client-36", catalog.ReasonUpdate},
+		{"100", strings.Repeat("a", 257), catalog.ReasonUpdate},
+		{"99.99", strings.Repeat("a", 257), catalog.ReasonNoID},
+	} {
+		s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"releases":[{"version":"2.0.1","rollout":` + tt.rollout + `,BUILDS}]}`)))
+		require.NoError(t, err)
+		_, reason := s.Choose(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
 		assert.Equal(t, tt.reason, reason, tt)
 	}
 }
@@ -224,8 +262,9 @@ func TestOneReleaseIsServedAlikeFromBothFiles(t *testing.T) {
 func TestEachReleaseIsExplained(t *testing.T) {
 	s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"channels":["stable","beta"],"releases":[
 		{"version":"3.0.0","rollout":0,BUILDS},{"version":"2.9.0-beta.1",BUILDS},{"version":"2.8.0","withdrawn":"bad",BUILDS},{"version":"2.7.0","from":"2.0.0",BUILDS},
+		{"version":"2.6.1","builds":[{"platform":"darwin","arch":"x64","min_os":"99",URL},{"platform":"darwin","arch":"arm64",URL}]},
 		{"version":"2.6.0","builds":[{"platform":"win32",URL}]},{"version":"2.5.0","builds":[{"arch":"ia32",URL}]},
-		{"version":"2.4.0","builds":[{"platform":"darwin","max_os":"12.0",URL},{"platform":"darwin","min_os":"13.0","max_os":"14",URL}]},
+		{"version":"2.4.0","builds":[{"platform":"darwin","max_os":"12.0",URL},{"platform":"darwin","min_os":"13.0","max_os":"14",URL},{"platform":"darwin","arch":"arm64",URL}]},
 		{"version":"2.3.0","rollout":50,BUILDS},{"version":"2.2.0",BUILDS},{"version":"2.1.0",BUILDS},{"version":"1.0.0",BUILDS},{"version":"0.9.0","withdrawn":"worse"}]}`)))
 	require.NoError(t, err)
 	e, err := s.Explain(misc.UpdateQuery{Version: "v1.0.0+7", Arch: "universal", OSVersion: "12.1", Channel: "nightly"})
@@ -238,6 +277,7 @@ func TestEachReleaseIsExplained(t *testing.T) {
 			{"2.9.0-beta.1", "beta", "channel", "the client is on channel stable"},
 			{"2.8.0", "stable", "withdrawn", "withdrawn: bad"},
 			{"2.7.0", "stable", "from", "to be installed from 2.0.0 on, and the client runs 1.0.0"},
+			{"2.6.1", "stable", "os", "for OS version 99 or later, and the client's is 12.1"},
 			{"2.6.0", "stable", "platform", `no build for platform "darwin"`},
 			{"2.5.0", "stable", "arch", `no build for platform "darwin" on CPU "x64"`},
 			{"2.4.0", "stable", "os", "for OS version up to 12.0 and 13 to 14, and the client's is 12.1"},
