@@ -254,6 +254,22 @@ func TestARolloutHasItsShareOfTheClients(t *testing.T) {
 	isNear(both, 0.25) // the first clients of one release are not those of the next
 }
 
+func FuzzParseReleases(f *testing.F) {
+	for _, tt := range releasesFiles {
+		f.Add([]byte(abbreviations.Replace(tt.file)))
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		s, err := catalog.ParseReleases(file)
+		again, errAgain := catalog.ParseReleases(file)
+		require.Equal(t, s, again)
+		require.Equal(t, fmt.Sprint(err), fmt.Sprint(errAgain), "problems in another order")
+		if err == nil {
+			require.NotEmpty(t, s.String())
+			s.Warnings()
+		}
+	})
+}
+
 func FuzzChoose(f *testing.F) {
 	for _, tt := range releasesFiles {
 		f.Add(abbreviations.Replace(tt.file), "1.0.0", "darwin", "arm64", "14.4", "", "client-0", "Darwin/22.5.0")
@@ -265,7 +281,6 @@ func FuzzChoose(f *testing.F) {
 			require.Nil(t, s)
 			return
 		}
-		s.Warnings()
 		q := misc.UpdateQuery{Version: version, Platform: platform, Arch: arch, OSVersion: osVersion, Channel: channel, ClientID: id, UserAgent: userAgent}
 		if !misc.ValidVersion(version) {
 			r, why := s.Choose(q)
