@@ -27,6 +27,11 @@ import (
 func main() {
 	listen := flag.String("listen", "", "keep serving on this loopback `address`, such as 127.0.0.1:8585")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "quickstart: unexpected argument %q\n", flag.Arg(0))
+		flag.Usage()
+		os.Exit(2)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
@@ -44,14 +49,16 @@ func main() {
 
 // keepServing serves until ctx is done.
 func keepServing(ctx context.Context, out io.Writer, address string) error {
-	listener, err := net.Listen("tcp", address)
+	resolved, err := net.ResolveTCPAddr("tcp", address)
 	if err != nil {
 		return err
 	}
-	if !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		return errors.Join(
-			fmt.Errorf("%s is not a loopback address, and this demo believes whoever asks: use 127.0.0.1:8585", address),
-			listener.Close())
+	if !resolved.IP.IsLoopback() {
+		return fmt.Errorf("%s is not a loopback address, and this demo believes whoever asks: use 127.0.0.1:8585", address)
+	}
+	listener, err := net.ListenTCP("tcp", resolved)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "Open http://%s/ in a browser. It is served until interrupted.\n", listener.Addr())
 	p, err := newPage()

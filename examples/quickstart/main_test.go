@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -81,4 +82,11 @@ func TestTheLinesToPasteWork(t *testing.T) {
 func TestItServesOnLoopbackAlone(t *testing.T) {
 	assert.ErrorContains(t, keepServing(t.Context(), io.Discard, ":0"), "not a loopback address")
 	assert.Error(t, keepServing(t.Context(), io.Discard, "nonsense"))
+
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, port, err := net.SplitHostPort(taken.Addr().String())
+	require.NoError(t, err)
+	assert.ErrorContains(t, keepServing(t.Context(), io.Discard, "0.0.0.0:"+port), "not a loopback address")
 }
