@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -39,7 +40,9 @@ type page struct {
 	*host
 	wire     *wire
 	releases string // the file
-	saving   sync.Mutex
+
+	mu   sync.Mutex
+	good []byte // the last valid text of the file
 }
 
 // newPage returns the page over a host of its own. The caller closes the host.
@@ -57,7 +60,7 @@ func newPage() (*page, error) {
 	for name, id := range h.public {
 		w.names[id] = name
 	}
-	return &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json")}, nil
+	return &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), good: releases}, nil
 }
 
 // handler serves the page at / and the host at /misc/.
@@ -84,14 +87,17 @@ func (p *page) handler() (http.Handler, error) {
 }
 
 // sameOrigin refuses what another site makes a browser send: the host believes
-// whoever asks. Tools such as curl send neither Origin nor Sec-Fetch-Site.
+// whoever asks. Only a link to the page is let through. Tools such as curl send
+// neither Origin nor Sec-Fetch-Site.
 func sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+		link := r.Method == http.MethodGet && r.URL.Path == "/" &&
+			r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 		switch {
 		case !isLoopback(r.Host):
 			http.Error(w, "this demo answers only for localhost and 127.0.0.1, not for "+strconv.Quote(r.Host), http.StatusForbidden)
-		case origin != "" && origin != "http://"+r.Host, site != "" && site != "same-origin" && site != "none":
+		case origin != "" && origin != "http://"+r.Host, site != "" && site != "same-origin" && site != "none" && !link:
 			http.Error(w, "this demo answers no other site: open http://"+r.Host+"/ yourself", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
@@ -146,34 +152,31 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 
 // An installation is one of those that the page shows the rollout on.
 type installation struct {
-	ID       string `json:"id"`
-	Version  string `json:"version"`
-	Platform string `json:"platform"`
-	Arch     string `json:"arch"`
-	OS       string `json:"os"`
-	Channel  string `json:"channel"`
-	Offered  string `json:"offered"` // a version, or empty
+	misc.UpdateQuery
+	Offered string // a version, or empty
+	Reason  catalog.Reason
 }
 
 // installations returns 200 of them, mixed, and the same ones each time.
 func installations() []installation {
 	kinds := []struct {
 		count int
-		installation
+		misc.UpdateQuery
 	}{
-		{60, installation{Version: "2.0.0", Platform: "darwin", Arch: "arm64", OS: "14.5"}},
-		{45, installation{Version: "2.0.0", Platform: "win32", Arch: "x64", OS: "10.0.22631"}},
-		{35, installation{Version: "1.0.2", Platform: "darwin", Arch: "x64", OS: "12.7"}},
-		{20, installation{Version: "1.0.2", Platform: "linux", Arch: "x64"}},
-		{20, installation{Version: "1.0.0", Platform: "win32", Arch: "x64", OS: "10.0.19045"}},
-		{12, installation{Version: "2.1.0", Platform: "darwin", Arch: "arm64", OS: "15.1", Channel: "beta"}},
-		{8, installation{Version: "1.0.2", Platform: "darwin", Arch: "x64", OS: "10.15.7"}},
+		{50, misc.UpdateQuery{Version: "2.0.0", Platform: "darwin", Arch: "arm64", OSVersion: "14.5"}},
+		{45, misc.UpdateQuery{Version: "2.0.0", Platform: "win32", Arch: "x64", OSVersion: "10.0.22631"}},
+		{35, misc.UpdateQuery{Version: "1.0.2", Platform: "darwin", Arch: "x64", OSVersion: "12.7"}},
+		{20, misc.UpdateQuery{Version: "1.0.2", Platform: "linux", Arch: "x64"}},
+		{20, misc.UpdateQuery{Version: "1.0.0", Platform: "win32", Arch: "x64", OSVersion: "10.0.19045"}},
+		{10, misc.UpdateQuery{Version: "2.1.0", Platform: "darwin", Arch: "arm64", OSVersion: "15.1"}},
+		{12, misc.UpdateQuery{Version: "2.1.0", Platform: "darwin", Arch: "arm64", OSVersion: "15.1", Channel: "beta"}},
+		{8, misc.UpdateQuery{Version: "1.0.2", Platform: "darwin", Arch: "x64", OSVersion: "10.15.7"}},
 	}
 	var all []installation
 	for _, kind := range kinds {
 		for range kind.count {
-			kind.ID = fmt.Sprintf("client-%d", len(all))
-			all = append(all, kind.installation)
+			kind.ClientID = fmt.Sprintf("client-%d", len(all))
+			all = append(all, installation{UpdateQuery: kind.UpdateQuery})
 		}
 	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -184,30 +187,48 @@ func installations() []installation {
 // installation is offered by the releases, which it returns as well.
 func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	state := struct {
-		Path          string         `json:"path"`
+		Path          string         `json:"path"` // another one for each server
 		Text          string         `json:"text"`
+		Good          string         `json:"good"` // the last valid text
 		Problem       string         `json:"problem"`
+		Missing       bool           `json:"missing"`
 		Installations []installation `json:"installations"`
-	}{Path: p.releases, Installations: installations()}
-	releases := p.source.Releases()
+		Possible      map[string]int `json:"possible"` // how many could be offered a version if its rollout were at 100 %
+	}{Path: p.releases, Installations: installations(), Possible: map[string]int{}}
 	text, err := os.ReadFile(p.releases)
+	state.Text, state.Missing = string(text), errors.Is(err, fs.ErrNotExist)
 	if err == nil {
-		err = p.source.Err()
+		_, err = catalog.ParseReleases(text)
 	}
-	if err != nil {
+	p.mu.Lock()
+	if err == nil {
+		p.good = text
+	} else {
 		state.Problem = err.Error()
 	}
-	state.Text = string(text)
+	state.Good = string(p.good)
+	p.mu.Unlock()
+	releases := p.source.Releases()
 	for i := range state.Installations {
 		n := &state.Installations[i]
-		q := misc.UpdateQuery{Version: n.Version, Platform: n.Platform, Arch: n.Arch, OSVersion: n.OS, Channel: n.Channel, ClientID: n.ID}
-		if offered, _ := releases.Choose(q); offered != nil {
-			n.Offered = offered.Version()
+		explained, err := releases.Explain(n.UpdateQuery)
+		if err != nil {
+			panic(err) // the versions are valid
+		}
+		n.Reason = explained.Reason
+		for _, v := range explained.Releases {
+			switch v.Reason {
+			case catalog.ReasonUpdate:
+				n.Offered = v.Version
+				fallthrough
+			case catalog.ReasonSuperseded, catalog.ReasonRollout, catalog.ReasonNoID:
+				state.Possible[v.Version]++
+			}
 		}
 	}
 	data, err := json.Marshal(state)
 	if err != nil {
-		panic(err) // strings alone
+		panic(err) // strings and numbers alone
 	}
 	return data, releases
 }
@@ -241,8 +262,8 @@ func (p *page) saveReleases(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	p.saving.Lock()
-	defer p.saving.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err = os.WriteFile(p.releases+".new", text, 0o600)
 	if err == nil {
 		err = os.Rename(p.releases+".new", p.releases)

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,6 +46,12 @@ func TestPage(t *testing.T) {
 
 	t.Run("refuses other sites", func(t *testing.T) { testOtherSites(t, servePage(t, program)) })
 
+	t.Run("refuses an unknown argument", func(t *testing.T) {
+		var failed *exec.ExitError
+		require.ErrorAs(t, exec.Command(program, "foo").Run(), &failed)
+		assert.Equal(t, 2, failed.ExitCode())
+	})
+
 	chromium := startChromium(t)
 	for name, test := range map[string]func(*testing.T, *tab){
 		"two phones hear of each other":         testTwoPhones,
@@ -63,6 +70,7 @@ func TestPage(t *testing.T) {
 	t.Run("Chinese, by the language of the browser", func(t *testing.T) {
 		testChinese(t, openTab(t, chromium, servePage(t, program), "zh-CN", 360))
 	})
+	t.Run("another server in the place of this one", func(t *testing.T) { testRestart(t, program, chromium) })
 	if *pictures {
 		for language, name := range map[string]string{"en-US": "en", "zh-CN": "zh"} {
 			t.Run("pictures "+name, func(t *testing.T) {
@@ -92,17 +100,26 @@ func testTwoPhones(t *testing.T, b *tab) {
 	// The request, its answer, and what went to the cloud.
 	b.sees(`text("#wire summary").startsWith("POST/misc/send_sc_msg200Bob")`)
 	for _, part := range []string{
-		"POST /misc/send_sc_msg HTTP/1.1\r\nHost: 127.0.0.1:", "X-User: bob\r\n", `{"conversationType":1,"targetId":"kFpN4KiZn"}`,
+		"RequestPOST /misc/send_sc_msg HTTP/1.1\n\n{", "AnswerHTTP/1.1 200 OK\n\n{", "POST /misc/send_sc_msg HTTP/1.1\r\nHost: 127.0.0.1:", "X-User: bob\r\n", `{"conversationType":1,"targetId":"kFpN4KiZn"}`,
 		"HTTP/1.1 200 OK\r\n", `{"code":200}`, "Signature verified", "POST /message/private/publish.json HTTP/1.1\r\n",
 		"objectNameST:ConNtf", `content{"operatorUserId":"z2mlAvb0c","operation":"sendScreenNtf"}`, "isIncludeSender1",
 	} {
 		b.sees(fmt.Sprintf(`text("#wire [open]").includes(%q)`, part))
 	}
+	b.sees(`!$("#wire [open]").innerText.includes("X-User: ")`) // until the headers are opened
 
 	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(1) form input"), "<b>你好</b>\r"))
 	b.sees(`phone(1).last === "Alice<b>你好</b>" && phone(2).last === "Alice<b>你好</b>"`)
+	b.sees(`$(".phone:nth-child(2) form input").value === "Thanks! Please keep it between us"`)
 	b.click(".phone:nth-child(2) .send")
 	b.sees(`phone(1).last === "BobThanks! Please keep it between us"`)
+
+	// What the user has opened stays open.
+	b.click("#wire .headers summary")
+	b.sees(`$("#wire [open] .headers").innerText.includes("X-User is the demo’s login") && $("#wire [open] .headers").innerText.includes("X-User: bob")`)
+	b.click(".phone:nth-child(2) .send")
+	b.sees(`phone(1).last === "BobOf course"`)
+	b.sees(`text("#wire li:nth-child(1) summary").includes("send_message") && $$("#wire .exchanges > li > [open]").length === 1 && $("#wire li:nth-child(2) > [open]") !== null`)
 
 	// The group has a switch of its own, and marks what was not read.
 	b.click(".phone:nth-child(1) .tabs button:nth-child(2)")
@@ -117,16 +134,18 @@ func testTwoPhones(t *testing.T, b *tab) {
 }
 
 func testStranger(t *testing.T, b *tab) {
+	b.sees(`text("#update .offered") !== ""`) // the last that the page asks at first
 	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(2) select"), "Mallory"))
-	const notFriends = "Refused (403): you are not friends"
 	b.sees(`phone(2).name === "Mallory’s phone"`)
-	b.sees(`phone(2).last === "` + notFriends + `"`) // get_screen_capture
-	for i, control := range []string{"[role=switch]", ".shot", ".send"} {
-		b.click(".phone:nth-child(2) " + control)
-		b.sees(fmt.Sprintf(`phone(2).lines.filter((l) => l === %q).length === %d`, notFriends, i+2))
+	b.sees(`text("#wire summary") === "POST/misc/get_screen_capture403Mallory" && phone(2).last === "No messages yet"`)
+	for _, refused := range [][2]string{{"[role=switch]", "Switch"}, {".shot", "Screenshot notice"}, {".send", "Message"}} {
+		b.click(".phone:nth-child(2) " + refused[0])
+		b.sees(fmt.Sprintf(`phone(2).last === "%s refused (403): you are not friends"`, refused[1]))
 	}
 	b.click(".phone:nth-child(2) .tabs button:nth-child(2)")
-	b.sees(`phone(2).last === "Refused (403): you are not in this group"`)
+	b.sees(`text("#wire .status") === "403" && phone(2).last === "No messages yet"`)
+	b.click(".phone:nth-child(2) .send")
+	b.sees(`phone(2).last === "Message refused (403): you are not in this group"`)
 	b.sees(`phone(1).lines.length === 1 && phone(1).last === "No messages yet"`)
 	b.sees(`text("#wire summary .status") === "403"`)
 }
@@ -134,6 +153,7 @@ func testStranger(t *testing.T, b *tab) {
 func testUpdate(t *testing.T, b *tab) {
 	b.sees(`text("#update .result p") === "200 OK2.1.0 is offered"`)
 	b.sees(`text("#update .offered") === "2.1.0updateoffered"`)
+	b.sees(`$$(".examples [aria-pressed=true]").length === 1 && text(".examples [aria-pressed=true]") === "Mac on 2.0.0"`)
 	example := func(n int) { b.click(fmt.Sprintf(".examples button:nth-child(%d)", n)) }
 	example(2)
 	b.sees(`text("#update .result") === "204 No Contentno update for this client"`)
@@ -142,20 +162,26 @@ func testUpdate(t *testing.T, b *tab) {
 	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered"`)
 	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0from")`)
 	example(4)
-	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0os")`)
+	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered · mandatory"`)
+	b.sees(`text(".examples [aria-pressed=true]") === "Below the minimum"`)
 	example(5)
-	b.sees(`text("#update .result p") === "200 OK2.2.0-beta.1 is offered"`)
+	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0os")`)
 	example(6)
+	b.sees(`text("#update .result p") === "200 OK2.2.0-beta.1 is offered"`)
+	example(7)
 	b.sees(`text("#update .result p") === "400 Bad Requestversion must be one semantic version such as 1.0.2"`)
 
-	b.run(chromedp.SetValue(chromedp.CSS("#update [name=version]"), "0.9.0"), chromedp.SendKeys(chromedp.CSS("#update [name=version]"), "\r"))
-	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered · mandatory"`)
+	example(6)
+	b.run(chromedp.SetValue(chromedp.CSS("#update [name=channel]"), "nightly"), chromedp.SendKeys(chromedp.CSS("#update [name=channel]"), "\r"))
+	b.sees(`text("#update tbody tr:nth-child(1)") === "2.2.0-beta.1channelthe client is on channel stable"`)
+	b.sees(`$$(".examples [aria-pressed=true]").length === 0`)
 }
 
 func testRollout(t *testing.T, b *tab) {
 	const offered = `$$(".legend li").map((l) => l.textContent).join(", ")`
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 40, 2.0.0 40, 1.0.2 20, no update 88"`)
-	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label").startsWith("Of 200 installations: 2.2.0-beta.1 12, 2.1.0 40")`)
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 35, 2.0.0 43, 1.0.2 20, up to date 10, held back 80"`)
+	b.sees(`text(".share") === "2.1.0 is offered to 35 of the 150 that can install it"`)
+	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label").startsWith("Of 200 installations: 2.2.0-beta.1 12, 2.1.0 35")`)
 
 	// Somebody edits the file.
 	path := value[string](b, `text(".path code")`)
@@ -166,28 +192,50 @@ func testRollout(t *testing.T, b *tab) {
 		require.NoError(t, os.Rename(path+".mine", path))
 	}
 	write(strings.Replace(string(original), `"rollout": 25`, `"rollout": 100`, 1))
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 160, 1.0.2 20, no update 8"`)
+	const all = offered + ` === "2.2.0-beta.1 12, 2.1.0 150, 1.0.2 20, up to date 10, held back 8"`
+	b.sees(all)
 	b.sees(`text(".slider label") === "Rollout of 2.1.0: 100 %" && $("#percent").value === "100"`)
 
+	// An invalid or missing file changes nothing, and the page says so.
+	const lastGood = ` && text(".slider label") === "Rollout of 2.1.0: 100 % (from the last good file, which is in use)" && $("#percent").disabled`
 	write(`{"releases": [}`)
-	b.sees(`text(".problem").startsWith("The file is invalid. The last good one stays in use.")`)
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 160, 1.0.2 20, no update 8"`)
+	b.sees(`text(".problem").startsWith("The file is invalid. The last good one stays in use.")` + lastGood)
+	require.NoError(t, os.Remove(path))
+	b.sees(`text(".problem").startsWith("The file is missing. The last good one stays in use.")` + lastGood)
+	b.run(chromedp.Reload())
+	b.sees(`text(".problem").startsWith("The file is missing.")` + lastGood)
+	b.sees(all)
+	write(strings.Replace(string(original), `"rollout": 25`, `"rollout": 12.5`, 1))
+	b.sees(`text(".slider label") === "Rollout of 2.1.0: 12.5 %" && $("#percent").value === "12.5"`)
 	write(string(original))
 	b.sees(`text(".problem") === "" && text(".slider label") === "Rollout of 2.1.0: 25 %"`)
 
 	// The slider edits the file, and so does the editor.
 	b.run(chromedp.Focus(chromedp.CSS("#percent")), chromedp.KeyEvent(kb.Home))
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.0.0 55, 1.0.2 20, no update 113"`)
+	b.sees(offered + ` === "2.2.0-beta.1 12, 2.0.0 55, 1.0.2 20, up to date 10, held back 103"`)
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, strings.Replace(string(original), `"rollout": 25`, `"rollout": 0`, 1), string(written))
 
+	// It saves while it is dragged.
+	value[*string](b, `(() => { const s = $("#percent"); s.value = 41.7; s.dispatchEvent(new Event("input")); })()`)
+	b.sees(`text(".slider label") === "Rollout of 2.1.0: 42 %" && $("textarea").value.includes('"rollout": 42')`)
+
 	b.run(chromedp.SetValue(chromedp.CSS("textarea"), `{"releases": [{"version": "1"}]}`))
 	b.click(".save")
 	b.sees(`text(".problem").startsWith("Not saved: ")`)
+	write(string(original))
+	b.sees(`text(".slider label") === "Rollout of 2.1.0: 25 %" && text(".problem").startsWith("Not saved: ")`) // while the text is in the box
 	b.click(".revert")
 	b.sees(`$("textarea").value.includes("loses drafts")`)
 	value[string](b, `$("textarea").value = $("textarea").value.replace("loses drafts", "eats drafts")`)
+	write(strings.Replace(string(original), "A new look", "An old look", 1))
+	b.sees(`text(".slider label") === "Rollout of 2.1.0: 25 %" && catalog.text.includes("An old look")`)
+	b.click(".save")
+	b.sees(`text(".problem").startsWith("Not saved: the file changed on disk meanwhile.")`)
+	written, err = os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(written), "An old look")
 	b.click(".save")
 	b.sees(`text(".problem") === "" && text("#update tbody tr:nth-child(3)") === "2.0.1withdrawnwithdrawn: eats drafts"`)
 	written, err = os.ReadFile(path)
@@ -198,7 +246,7 @@ func testRollout(t *testing.T, b *tab) {
 func testMobile(t *testing.T, b *tab) {
 	b.sees(`text(".facts").includes("iOS1.0.5build 201607181821https://dn-rongcloud.qbox.me/app.plist")`)
 	b.sees(`text(".facts").includes("Android1.0.5")`)
-	b.sees(`text(".facts").includes("team group · 2 members")`)
+	b.sees(`text(".facts").includes("Team group · 2 members")`)
 }
 
 func testLanguages(t *testing.T, b *tab) {
@@ -207,9 +255,15 @@ func testLanguages(t *testing.T, b *tab) {
 	b.sees(`document.documentElement.lang === "zh-CN" && text("#phones h2") === "两部手机"`)
 	b.click(".phone:nth-child(1) [role=switch]")
 	b.sees(`phone(1).last === "你开启了截屏通知" && phone(2).last === "Alice 开启了截屏通知"`)
-	b.sees(`phone(1).name === "Alice 的手机" && text("#update .offered") === "2.1.0update已提供"`)
+	b.sees(`phone(1).name === "Alice 的手机" && text("#update .offered") === "2.1.0update可更新到此版本"`)
 	b.sees(`text("#wire [open] h3") === "请求"`)
-	b.sees(`!/[a-z]{3}/.test(text("#update tbody td:last-child").replace("stable", ""))`) // no English sentence
+	b.click(".examples button:nth-child(5)")
+	b.sees(`text("#update tbody tr:nth-child(2)") === "2.1.0os要求系统版本：12 及以上；客户端：10.15.7"`)
+	value[*string](b, `$("#update [name=os_version]").value = ""`)
+	b.click("#update form button")
+	b.sees(`text("#update tbody tr:nth-child(2)") === "2.1.0os-unknown要求系统版本：12 及以上；客户端：未知"`)
+	b.sees(`$$("#update tbody td:last-child").every((e) => !/[a-z]{3}/.test(e.textContent.replace(/stable|loses drafts/, "")))`) // no English sentence
+	b.sees(`detail("for OS version up to 10.15.7 and 11 to 12, and the client's is 13 or later") === "要求系统版本：不高于 10.15.7 或 11 到 12；客户端：13 及以上"`)
 	b.click("[data-lang=en]")
 	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
 	b.click("[data-lang=zh]")
@@ -220,7 +274,7 @@ func testLanguages(t *testing.T, b *tab) {
 
 func testChinese(t *testing.T, b *tab) {
 	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "试用 misc"`)
-	b.sees(`text("#update .offered") === "2.1.0update已提供"`)
+	b.sees(`text("#update .offered") === "2.1.0update可更新到此版本"`)
 	b.sees(`$$("[data-t]").every((e) => e.textContent)`)
 }
 
@@ -248,6 +302,26 @@ func testReload(t *testing.T, b *tab) {
 	b.sees(`$$("#wire summary").some((s) => s.textContent.startsWith("POST/misc/send_message200Alice"))`)
 }
 
+func testRestart(t *testing.T, program string, chromium context.Context) {
+	var base string
+	var b *tab
+	t.Run("the server ends", func(t *testing.T) { base = servePage(t, program) }) // takes a free port
+	outer := t
+	t.Run("the server stops", func(t *testing.T) {
+		base = servePage(t, program, strings.TrimPrefix(base, "http://"))
+		b = openTab(outer, chromium, base, "en-US", 1600)
+		b.click(".phone:nth-child(1) .send")
+		b.sees(`phone(2).last === "AliceHere is the plan for Friday" && text("#update .offered") !== "" && text(".facts") !== ""`)
+	})
+	b.click(".examples button:nth-child(2)")
+	b.sees(`text("#update .result") === "The server does not answer" && $("#update table").hidden`)
+	call(b, network.ClearBrowserCache, cdp.Empty{})
+	value[*string](b, `void readMobile()`)
+	b.sees(`text(".facts") === "The server does not answer"`)
+	servePage(t, program, strings.TrimPrefix(base, "http://"))
+	b.sees(`phone(2).last === "No messages yet" && text("#update .offered") !== "" && !text("#wire").includes("send_message")`)
+}
+
 // testOtherSites asks as a browser does for a page of another site.
 func testOtherSites(t *testing.T, base string) {
 	address := strings.TrimPrefix(base, "http://")
@@ -258,7 +332,9 @@ func testOtherSites(t *testing.T, base string) {
 		"a foreign Origin":          {"Origin": {"http://evil.example"}},
 		"another port":              {"Origin": {"http://127.0.0.1:1"}},
 		"no Origin to tell":         {"Origin": {"null"}},
-		"a link or an image":        {"Sec-Fetch-Site": {"cross-site"}},
+		"an image":                  {"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}},
+		"a frame":                   {"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}},
+		"a script":                  {"Sec-Fetch-Site": {"same-site"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}},
 	}
 	allowed := map[string]http.Header{
 		"curl":        {},
@@ -288,6 +364,12 @@ func testOtherSites(t *testing.T, base string) {
 		}
 		assert.Equal(t, 403, status("POST", "/misc/set_screen_capture", post, header), name)
 		assert.Equal(t, 403, status("PUT", "/demo/releases", `{"releases":[]}`, header), name)
+	}
+	link := http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"document"}}
+	assert.Equal(t, 200, status("GET", "/", "", link), "a link to the page")
+	assert.Equal(t, 403, status("POST", "/", "", link), "a form")
+	for _, path := range paths[1:] {
+		assert.Equal(t, 403, status("GET", path, "", link), "a link to %s", path)
 	}
 	assert.Equal(t, 200, status("POST", "/misc/get_screen_capture", post, http.Header{}))
 	for name, header := range allowed {
@@ -362,8 +444,8 @@ func openTab(t *testing.T, chromium context.Context, base, language string, widt
 		case *runtime.EventConsoleAPICalled:
 			fmt.Fprintln(&wrong, "console:", e.Type, e.Args)
 		case *cdplog.EventEntryAdded:
-			// The browser itself notes each refusal that the page shows.
-			if !strings.HasPrefix(e.Entry.Text, "Failed to load resource: the server responded with a status of 40") || strings.HasSuffix(e.Entry.Text, "404 (Not Found)") {
+			// The browser itself notes each refusal that the page shows, and a server that stops.
+			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of 40[^4]|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
 				fmt.Fprintln(&wrong, "log:", e.Entry.Text, e.Entry.URL)
 			}
 		case *network.EventRequestWillBeSent:

@@ -28,6 +28,7 @@ function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+// detail returns what the library says of a release, in the language that is chosen.
 function detail(text) {
   const known = language === "zh" && details.find(([pattern]) => pattern.test(text));
   return known ? text.replace(...known) : text;
@@ -36,6 +37,7 @@ function detail(text) {
 function translate(root) {
   for (const e of $$("[data-t]", root)) e.textContent = t(e.dataset.t);
   for (const e of $$("[data-label]", root)) e.setAttribute("aria-label", t(e.dataset.label));
+  for (const e of $$("[data-hint]", root)) e.placeholder = t(e.dataset.hint);
 }
 
 function setLanguage(chosen) {
@@ -86,6 +88,7 @@ class Phone {
     this.chat = $(".chat", this.root);
     this.input = $("form input", this.root);
     $("select", this.root).onchange = (e) => this.become(e.target.value);
+    this.input.onfocus = this.input.onclick = () => { if (this.input.value === this.suggested) this.input.select(); };
     $("form", this.root).onsubmit = (e) => { e.preventDefault(); this.send(); };
     $(".shot", this.root).onclick = () => this.shoot();
     this.switch.onclick = () => this.post("set_screen_capture", { noticeStatus: this.isOn() ? 0 : 1 });
@@ -128,8 +131,7 @@ class Phone {
   }
 
   send() {
-    const content = this.input.value || this.input.placeholder;
-    this.post("send_message", { conversationType: this.group ? "GROUP" : "PRIVATE", objectName: "RC:TxtMsg", content });
+    this.post("send_message", { conversationType: this.group ? "GROUP" : "PRIVATE", objectName: "RC:TxtMsg", content: this.input.value });
     this.input.value = "";
   }
 
@@ -150,7 +152,8 @@ class Phone {
       const response = await fetch("/misc/" + endpoint, { method: "POST", headers, body: JSON.stringify(body) });
       const answer = await response.json();
       if (response.ok) return answer;
-      addLine({ conversation, phone: this, refused: true, text: () => `${t("refused")} (${response.status}): ${t(answer.message)}` });
+      if (endpoint === "get_screen_capture") return; // the switch stays off
+      addLine({ conversation, phone: this, refused: true, text: () => t(endpoint, { status: response.status, why: t(answer.message) }) });
     } catch {
       addLine({ conversation, phone: this, refused: true, text: () => t("unreachable") });
     }
@@ -177,10 +180,12 @@ class Phone {
     this.suggest();
   }
 
-  // suggest says what the next message could be.
+  // suggest fills in what the next message could be, unless the user is writing one.
   suggest() {
+    if (this.input.value && this.input.value !== this.suggested) return;
     const talk = t("smallTalk").split("|");
-    this.input.placeholder = talk[$$(".bubble", this.chat).length % talk.length];
+    this.input.value = this.suggested = talk[$$(".bubble", this.chat).length % talk.length];
+    if (document.activeElement === this.input) this.input.select();
   }
 
   element(line) {
@@ -221,32 +226,45 @@ class Phone {
 
 // ---- Inspector
 
+let byHand = false; // the user has opened or closed an exchange, or its headers
+
+// halves returns the first line of a message, and its body.
+const halves = (message) => [message.split("\r\n", 1)[0], message.slice(message.indexOf("\r\n\r\n") + 4)];
+
 function showExchange(e) {
   const summary = make("summary", "", make("span", "method", e.method), make("span", "endpoint", e.path),
     make("span", e.status < 300 ? "status good" : "status bad", String(e.status)),
     e.user ? make("span", "who", nameOf(e.user)) : label("span", "who", "nobody"));
-  const item = make("details", "", summary, label("h3", "", "request"), make("pre", "", e.request), label("h3", "", "answer"), make("pre", "", e.answer));
+  const part = (key, message) => [label("h3", "", key), make("pre", "", halves(message).join("\n\n").trim())];
+  const headers = make("details", "headers", label("summary", "", "headers"), label("p", "lead", "login"));
+  const item = make("details", "", summary, ...part("request", e.request), ...part("answer", e.answer));
+  headers.append(make("pre", "", e.request), make("pre", "", e.answer));
   for (const sent of e.cloud) {
     summary.append(label("span", "cloud", "cloudCalled"));
-    const form = make("dl", "", ...sent.form.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
-    const verdict = sent.verified ? label("p", "verified", "verified") : label("p", "unverified", "unverified");
-    item.append(label("h3", "", "cloud"), verdict, form, make("pre", "", sent.request), label("h3", "", "answer"), make("pre", "", sent.answer));
+    const [line, form] = halves(sent.request);
+    const fields = make("dl", "", ...[...new URLSearchParams(form)].flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
+    const verdict = sent.verified ? "verified" : "unverified";
+    item.append(label("h3", "", "cloud"), label("p", verdict, verdict), make("pre", "", line), fields, ...part("cloudAnswer", sent.answer));
+    headers.append(make("pre", "", sent.request), make("pre", "", sent.answer));
   }
+  item.append(headers);
   item.name = "exchange"; // one is open at a time
+  item.onclick = () => { byHand = true; };
   const list = $(".exchanges");
   list.prepend(make("li", "", item));
-  item.open = true; // and the one before closes
+  if (!byHand) item.open = true; // and the one before closes
   if (list.children.length > 40) list.lastChild.remove();
 }
 
 // ---- Update card
 
-let answered; // {status, statusText, body, releases}
+let answered; // {status, statusText, body, releases}; without a status, the server does not answer
 const form = $("#update form");
 const examples = {
   exMac: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-6"],
   exOther: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-3"],
   exStep: ["1.0.0", "win32", "x64", "10.0.19045", "", "pc-1"],
+  exForced: ["0.9.0", "win32", "x64", "10.0.19045", "", "pc-2"],
   exOld: ["1.0.2", "darwin", "x64", "10.15.7", "", "mac-1"],
   exBeta: ["2.1.0", "darwin", "arm64", "15.1", "beta", "mac-2"],
   exBad: ["two", "linux", "x64", "", "", ""],
@@ -261,12 +279,22 @@ function addExample([key, values]) {
   $(".examples").append(button);
 }
 
+// showExample marks the example that is in the fields.
+function showExample() {
+  Object.values(examples).forEach((values, n) => $(".examples").children[n].setAttribute("aria-pressed", values.every((value, i) => form.elements[i].value === value)));
+}
+
 async function ask() {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-  const response = await fetch("/misc/latest_update?" + query);
-  const text = await response.text();
-  const { releases } = await (await fetch("/demo/explain?" + query)).json();
-  answered = { status: response.status, statusText: response.statusText, body: text && JSON.parse(text), releases };
+  showExample();
+  try {
+    const response = await fetch("/misc/latest_update?" + query);
+    const text = await response.text();
+    const { releases } = await (await fetch("/demo/explain?" + query)).json();
+    answered = { status: response.status, statusText: response.statusText, body: text && JSON.parse(text), releases };
+  } catch {
+    answered = { releases: [] };
+  }
   showUpdate();
 }
 
@@ -275,9 +303,10 @@ function showUpdate() {
   const { status, statusText, body, releases } = answered;
   let words = t("offersNothing");
   if (status === 200) words = t("offers", { version: body.version }) + (body.mandatory ? ` · ${t("mandatory")}` : "");
-  if (status >= 400) words = body.message;
-  const badge = make("span", status < 300 ? "status good" : "status bad", `${status} ${statusText}`);
-  $(".result").replaceChildren(make("p", "", badge, make("strong", "", words)), body ? make("pre", "", JSON.stringify(body, null, 2)) : "");
+  if (status >= 400) words = t(body.message);
+  if (!status) words = t("unreachable");
+  const badge = status && make("span", status < 300 ? "status good" : "status bad", `${status} ${statusText}`);
+  $(".result").replaceChildren(make("p", "", badge || "", make("strong", "", words)), body ? make("pre", "", JSON.stringify(body, null, 2)) : "");
   $("#update table").hidden = !releases.length;
   $("#update tbody").replaceChildren(...releases.map((v) => {
     const head = make("th", "", swatch(v.version), v.version);
@@ -288,70 +317,125 @@ function showUpdate() {
 
 // ---- Rollout
 
-let catalog; // {path, text, problem, installations}
+let catalog; // the state that page.go describes
+let based; // the file's text that the editor was filled with
+let refusal; // why that text of the editor was not saved: {box, key, problem}
 const colours = new Map(); // by version, as they are first seen
 const editor = $("textarea");
 const slider = $("#percent");
+let moving = false; // until the slider's last value is saved
 let showPercent = () => {}; // of the slider, while it moves
+const saveEvery = 300; // milliseconds
 const rolloutInFile = /("rollout"\s*:\s*)[\d.]+/;
 
 function colour(version) {
-  if (!version) return "none";
+  if (version === "current" || version === "held") return version;
   if (!colours.has(version)) colours.set(version, "c" + colours.size % 6);
   return colours.get(version);
 }
 const swatch = (version) => make("span", "swatch " + colour(version));
 
 function hearCatalog(state) {
-  if (!catalog || editor.value === catalog.text) editor.value = state.text; // keeps what is being edited
+  if (catalog && catalog.path !== state.path) return location.reload(); // another server
+  state.text = state.text.replaceAll("\r\n", "\n"); // as the editor has it
   catalog = state;
+  if (based === undefined || editor.value === based || editor.value === state.text) fillEditor(); // keeps what is being edited
   showCatalog();
   if (answered) ask();
 }
 
+function fillEditor() {
+  editor.value = based = catalog.text;
+  showProblem();
+}
+
+function showProblem() {
+  if (refusal?.box !== editor.value) refusal = undefined;
+  const stale = catalog.missing ? t("missing") : catalog.problem && `${t("stale")} ${catalog.problem}`;
+  $(".problem").textContent = [refusal && `${t(refusal.key)} ${refusal.problem}`, stale].filter(Boolean).join("\n");
+}
+
 function showCatalog() {
   if (!catalog) return;
-  let rolling;
-  try {
-    const { releases } = JSON.parse(catalog.text);
-    releases.forEach((r) => colour(r.version));
-    rolling = releases.find((r) => typeof r.rollout === "number");
-  } catch { /* the problem says so */ }
-  slider.disabled = !rolling;
-  if (rolling && document.activeElement !== slider) slider.value = rolling.rollout;
-  showPercent = (percent) => { $(".slider label").textContent = rolling ? t("percent", { version: rolling.version, percent }) : t("noPercent"); };
-  showPercent(rolling?.rollout);
+  const { releases } = JSON.parse(catalog.good.trim()); // of a byte order mark, too
+  releases.forEach((r) => colour(r.version));
+  const rolling = releases.find((r) => typeof r.rollout === "number");
+  slider.disabled = !rolling || !!catalog.problem;
+  if (rolling && !moving && !slider.matches(":active")) slider.value = rolling.rollout;
+  showPercent = () => {
+    const words = rolling ? t("percent", { version: rolling.version, percent: slider.value }) : t("noPercent");
+    $(".slider label").textContent = words + (catalog.problem && t("lastGood"));
+  };
+  showPercent();
 
   const strip = $(".strip");
   const counts = new Map();
   catalog.installations.forEach((n, i) => {
     const square = strip.children[i] || strip.appendChild(make("span", ""));
-    square.className = colour(n.offered);
-    square.title = `${n.id}: ${n.version} ${n.platform} ${n.arch} ${n.os} → ${n.offered || t("nothingNew")}`;
-    counts.set(n.offered, (counts.get(n.offered) || 0) + 1);
+    const group = n.Offered || (n.Reason === "current" ? "current" : "held");
+    square.className = colour(group);
+    square.title = `${n.ClientID}: ${n.Version} ${n.Platform} ${n.Arch} ${n.OSVersion} → ${t(group)}`;
+    counts.set(group, (counts.get(group) || 0) + 1);
   });
-  const order = [...colours.keys(), ""].filter((version) => counts.has(version));
-  const words = order.map((version) => `${version || t("nothingNew")} ${counts.get(version)}`);
-  strip.setAttribute("aria-label", t("stripLabel", { counts: words.join(", ") }));
-  $(".legend").replaceChildren(...order.map((version) => make("li", "", swatch(version), version || t("nothingNew"), " ", make("b", "", String(counts.get(version))))));
+  const order = [...colours.keys(), "current", "held"].filter((group) => counts.has(group));
+  strip.setAttribute("aria-label", t("stripLabel", { counts: order.map((group) => `${t(group)} ${counts.get(group)}`).join(t("comma")) }));
+  $(".legend").replaceChildren(...order.map((group) => make("li", "", swatch(group), t(group), " ", make("b", "", String(counts.get(group))))));
+  $(".share").textContent = rolling ? t("share", { version: rolling.version, n: counts.get(rolling.version) || 0, all: catalog.possible[rolling.version] || 0 }) : "";
   $(".path code").textContent = catalog.path;
-  $(".problem").textContent = catalog.problem && `${t("stale")} ${catalog.problem}`;
+  showProblem();
 }
 
 async function save(text) {
+  const box = editor.value;
   const problem = await fetch("/demo/releases", { method: "PUT", body: text }).then((r) => r.text(), () => t("unreachable"));
-  $(".problem").textContent = problem && `${t("notSaved")} ${problem}`;
+  refusal = problem ? { box, key: "notSaved", problem } : undefined;
+  if (!problem && text === box) based = text;
+  showProblem();
+}
+
+// saveEditor saves over a change of the file only when it is asked again.
+function saveEditor() {
+  if (catalog.text === based) return save(editor.value);
+  based = catalog.text;
+  refusal = { box: editor.value, key: "changedOnDisk", problem: "" };
+  showProblem();
+}
+
+// move saves the slider's value, and while it moves again and again.
+async function move() {
+  slider.value = Math.round(slider.value); // the file may have 12.5
+  showPercent();
+  if (moving) return;
+  moving = true;
+  for (let saved; saved !== slider.value;) {
+    await new Promise((done) => setTimeout(done, saveEvery));
+    saved = slider.value;
+    await save(catalog.text.replace(rolloutInFile, "$1" + saved));
+  }
+  moving = false;
 }
 
 // ---- Mobile versions and the square
 
-let mobile; // {versions, square}
+let mobile; // {versions, square}, or null if the server does not answer
+
+async function readMobile() {
+  try {
+    const versions = await (await fetch("/misc/client_version")).json();
+    await fetch("/misc/mobile_version");
+    mobile = { versions, square: (await (await fetch("/misc/demo_square")).json()).result };
+  } catch {
+    mobile = null;
+  }
+  showMobile();
+}
 
 function showMobile() {
-  if (!mobile) return;
+  if (mobile === undefined) return;
+  if (!mobile) return $(".facts").replaceChildren(t("unreachable"));
   const app = (name, v) => make("div", "fact", make("h3", "", name), make("p", "big", v.version),
     make("p", "", v.build ? `${t("build")} ${v.build}` : ""), make("p", "url", v.url));
-  const square = make("ul", "", ...mobile.square.map((entry) => make("li", "", make("b", "", entry.name || entry.id),
+  const square = make("ul", "", ...mobile.square.map((entry) => make("li", "", make("b", "", nameOf(entry.name || entry.id)),
     ` ${t(entry.type)}${entry.memberCount ? " · " + t("members", { n: entry.memberCount }) : ""}`)));
   $(".facts").replaceChildren(app("iOS", mobile.versions.iOS), app("Android", mobile.versions.Android), make("div", "fact", make("h3", "", t("square")), square));
 }
@@ -363,11 +447,13 @@ async function start() {
   phones.push(new Phone("alice"), new Phone("bob"));
   for (const b of $$("[data-lang]")) b.onclick = () => { localStorage.setItem("language", b.dataset.lang); setLanguage(b.dataset.lang); };
   form.onsubmit = (e) => { e.preventDefault(); ask(); };
-  slider.oninput = () => showPercent(slider.value);
-  slider.onchange = () => save(catalog.text.replace(rolloutInFile, "$1" + slider.value));
-  $(".save").onclick = () => save(editor.value);
-  $(".revert").onclick = () => { editor.value = catalog.text; };
+  form.oninput = showExample;
+  slider.oninput = move;
+  editor.oninput = showProblem;
+  $(".save").onclick = saveEditor;
+  $(".revert").onclick = fillEditor;
   Object.entries(examples).forEach(addExample);
+  showExample();
   setLanguage(language);
 
   const events = new EventSource("/demo/events");
@@ -379,10 +465,7 @@ async function start() {
   events.addEventListener("exchange", (e) => showExchange(JSON.parse(e.data)));
 
   for (const phone of phones) await phone.refresh();
-  const versions = await (await fetch("/misc/client_version")).json();
-  await fetch("/misc/mobile_version");
-  mobile = { versions, square: (await (await fetch("/misc/demo_square")).json()).result };
-  showMobile();
+  await readMobile();
   await ask();
 }
 
