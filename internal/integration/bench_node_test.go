@@ -103,19 +103,23 @@ func writeFile(t testing.TB, path, text string) {
 }
 
 // A program is a server in a process of its own.
-type program struct{ address string }
+type program struct {
+	address string
+	pid     int
+}
 
 // startProgram returns once the program takes connections on the port that its
 // environment tells it.
 func startProgram(b testing.TB, command []string, env func(port string) []string) program {
 	free, err := freePort()
 	require.NoError(b, err)
-	p := program{net.JoinHostPort("127.0.0.1", strconv.Itoa(free))}
+	p := program{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(free))}
 	var log testkit.Log
 	cmd := exec.CommandContext(b.Context(), command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), env(strconv.Itoa(free))...)
 	cmd.Stderr = &log
 	require.NoError(b, cmd.Start())
+	p.pid = cmd.Process.Pid
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	b.Cleanup(func() { <-ended }) // by the context

@@ -159,13 +159,22 @@ func serving(b *testing.B, h http.Handler) string {
 // again over a connection of its own. They are lean, to leave the machine to the
 // server: an answer is over when it ends as it should.
 func load(b *testing.B, address string, request func(client int) string, want string) func() float64 {
-	conns, requests, answers := make([]net.Conn, clients), make([][]byte, clients), make([][]byte, clients)
+	return loadInTurn(b, address, func(client int) []string { return []string{request(client)} }, want)
+}
+
+// loadInTurn is load with several requests, which each client asks in turn.
+func loadInTurn(b *testing.B, address string, requests func(client int) []string, want string) func() float64 {
+	conns, inTurn, answers, asked := make([]net.Conn, clients), make([][][]byte, clients), make([][]byte, clients), make([]int, clients)
 	for i := range clients {
-		conns[i], requests[i], answers[i] = must(net.Dial("tcp", address)), []byte(request(i)), make([]byte, 8<<10)
+		conns[i], answers[i] = must(net.Dial("tcp", address)), make([]byte, 8<<10)
+		for _, request := range requests(i) {
+			inTurn[i] = append(inTurn[i], []byte(request))
+		}
 		b.Cleanup(func() { _ = conns[i].Close() })
 	}
 	ask := func(i int) {
-		must(conns[i].Write(requests[i]))
+		must(conns[i].Write(inTurn[i][asked[i]%len(inTurn[i])]))
+		asked[i]++
 		for n := 0; !bytes.HasSuffix(answers[i][:n], []byte(want)); {
 			n += must(conns[i].Read(answers[i][n:]))
 			if !bytes.HasPrefix(answers[i], []byte("HTTP/1.1 200 OK\r\n")) {
