@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -66,6 +67,33 @@ func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
 	assert.Equal(t, http.StatusInternalServerError, r.status)
 	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
 	in.stop()
+}
+
+func TestAPoolThatIsUsedUpIsNotReadyAndIsAnswered500(t *testing.T) {
+	cfg, logger := testConfig(t, t.TempDir()), slog.New(slog.DiscardHandler)
+	cfg.limits.request = 50 * time.Millisecond
+	p, err := openParts(t.Context(), cfg, logger)
+	require.NoError(t, err)
+	defer p.close()
+	handler, err := newHandler(cfg, p, true, new(stopper), logger)
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	in := &instance{t: t, base: server.URL, client: &http.Client{Jar: jar}}
+	in.login(1)
+	p.db.SetMaxOpenConns(1)
+	busy, err := p.db.Conn(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, http.StatusInternalServerError, in.do("POST", "/misc/get_screen_capture", toFriend).status)
+	r := in.do("GET", "/readyz", "")
+	assert.Equal(t, http.StatusServiceUnavailable, r.status)
+	assert.Contains(t, r.body, `"database":"does not answer"`)
+	require.NoError(t, busy.Close())
+	assert.Eventually(t, func() bool {
+		return in.do("POST", "/misc/get_screen_capture", toFriend).status == 200 && in.do("GET", "/readyz", "").status == 200
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 // unreliable connects to a database unless that is away.
