@@ -77,7 +77,6 @@ func (p *page) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /demo/explain", p.explain)
 	mux.HandleFunc("PUT /demo/releases", p.saveReleases)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", contentSecurityPolicy)
 		w.Header().Set("Referrer-Policy", "same-origin")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-cache")
@@ -94,6 +93,7 @@ func sameOrigin(next http.Handler) http.Handler {
 		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
 		link := r.Method == http.MethodGet && r.URL.Path == "/" &&
 			r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+		w.Header().Set("Content-Security-Policy", contentSecurityPolicy)
 		switch {
 		case !isLoopback(r.Host):
 			http.Error(w, "this demo answers only for localhost and 127.0.0.1, not for "+strconv.Quote(r.Host), http.StatusForbidden)
@@ -111,7 +111,7 @@ func isLoopback(host string) bool {
 }
 
 // events streams what the wire records, and the state of releases.json whenever
-// it is another.
+// it changes.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none: from the beginning
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -85,7 +85,7 @@ func (w *wire) publish(name string, v any) {
 }
 
 // since returns the kept events after the one with the id, and a channel that
-// is closed when there are more. Who reads slowly misses some, and holds up nobody.
+// is closed when there are more. A slow reader misses some, and holds up nobody.
 func (w *wire) since(id int) (events []event, grown <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

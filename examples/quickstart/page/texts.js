@@ -75,7 +75,7 @@ const texts = {
   verdict: ["In words", "说明"],
 
   rollout: ["A rollout, as it moves", "灰度发布的实况"],
-  rolloutLead: ["200 made-up installations, coloured by the release that each is offered now. Move the slider, or edit the file yourself: the server takes it up within a second.", "200 台虚构的电脑，颜色表示各自此刻会更新到的版本。拖动滑块，或自己编辑文件：服务器一秒内就会生效。"],
+  rolloutLead: ["200 made-up installations, coloured by the release that each is offered now. Move the slider, or edit the file yourself: the server reloads it within a second.", "200 台虚构的电脑，颜色表示各自此刻会更新到的版本。拖动滑块，或自己编辑文件：服务器一秒内就会生效。"],
   percent: ["Rollout of {version}: {percent} %", "{version} 的灰度比例：{percent} %"],
   noPercent: ["No release in the file has a rollout", "文件中没有任何版本设置了灰度"],
   lastGood: [" (from the last good file, which is in use)", "（来自仍在使用的上一份有效文件）"],
