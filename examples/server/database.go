@@ -59,17 +59,19 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 	if err != nil {
 		return nil, "", err
 	}
-	db.DB = otelsql.OpenDB(connector,
-		otelsql.WithTracerProvider(tracing),
-		otelsql.WithAttributes(systems[db.dialect]),
-		otelsql.WithSpanOptions(otelsql.SpanOptions{
-			OmitConnResetSession: true,
-			OmitRows:             true,
-			DisableErrSkip:       true,
-			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
-				return trace.SpanContextFromContext(ctx).IsValid() // part of a request
-			},
-		}))
+	if db.DB = sql.OpenDB(connector); !isOff(tracing) {
+		db.DB = otelsql.OpenDB(connector,
+			otelsql.WithTracerProvider(tracing),
+			otelsql.WithAttributes(systems[db.dialect]),
+			otelsql.WithSpanOptions(otelsql.SpanOptions{
+				OmitConnResetSession: true,
+				OmitRows:             true,
+				DisableErrSkip:       true,
+				SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []driver.NamedValue) bool {
+					return trace.SpanContextFromContext(ctx).IsValid() // part of a request
+				},
+			}))
+	}
 	// Enough for the load of one instance, and none open for so long that the
 	// server or a firewall has dropped it.
 	db.SetMaxOpenConns(connections)
