@@ -1,5 +1,5 @@
-// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over files,
-// those in which SealTalk's servers keep their versions and one more:
+// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over the
+// version files of SealTalk's servers, and over a file with several releases:
 //
 //	squirrel.json        one desktop release for everyone; see [ParseRelease]
 //	releases.json        in its place: several desktop releases, and who gets which; see [ParseReleases]

@@ -98,9 +98,12 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	if c.id != "" {
 		id = fmt.Sprintf("id %q", c.id)
 	}
-	quoted := func(s string) string { return strings.Trim(strconv.Quote(s), `"`) } // it goes to a terminal
+	escaped := func(s string) string { // it may go to a terminal
+		q := strconv.Quote(s)
+		return q[1 : len(q)-1]
+	}
 	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s",
-		c.version, quoted(c.platform), quoted(c.arch), c.os, s.channels[c.channel], id)}
+		c.version, escaped(c.platform), escaped(c.arch), c.os, s.channels[c.channel], id)}
 	_, e.Reason = s.Choose(q)
 	e.Releases = make([]Verdict, 0, len(s.releases))
 	offered := false

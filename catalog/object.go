@@ -125,12 +125,12 @@ type problem struct {
 
 type problems []problem
 
-// merge adds the problems of a constructor's error under the keys that at
-// gives its fields, none if that is empty.
-func (o *object) merge(err error, at func(field string) string) {
+// merge adds the problems of a constructor's error with these keys, except about
+// keys that have a problem already.
+func (o *object) merge(err error, keys ...string) {
 	for _, p := range problems(nil).add(err) {
-		if key := at(p.key); key != "" && !slices.ContainsFunc(o.found, func(known problem) bool { return known.key == o.path+key }) {
-			o.add(key, "%w", p.cause)
+		if slices.Contains(keys, p.key) && !slices.ContainsFunc(o.found, func(known problem) bool { return known.key == o.path+p.key }) {
+			o.add(p.key, "%w", p.cause)
 		}
 	}
 }

@@ -107,7 +107,8 @@ func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 // ParseReleases reads a releases.json, as docs/releases.md describes it. A key
 // that it does not know is an error, and so is one that appears twice in an
 // object. The error joins every problem, each with its path, such as
-// releases[2].builds[0].min_os.
+// releases[2].builds[0].min_os. Whether a release meets the minimum is looked at
+// once there is no other.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, _, found := parseReleases(data)
 	return s, found.join("catalog: ")
@@ -219,7 +220,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		URL: "https://example.com/", // any will do: each build has its own
 	}
 	_, err := misc.NewRelease(fields)
-	o.merge(err, func(field string) string { return field })
+	o.merge(err, "version", "pub_date")
 	version, err := misc.ParseVersion(fields.Version)
 	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
 	ok = err == nil
@@ -317,21 +318,15 @@ func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
-	at := func(field string) string {
-		if field == "url" {
-			return field
-		}
-		return "" // a problem of the release, which has named it
-	}
 	var err error
 	b.plain, err = misc.NewRelease(fields)
-	o.merge(err, at)
-	if minimum {
+	o.merge(err, "url") // the release has named its own problems
+	if err == nil && minimum {
 		extra := map[string]json.RawMessage{"mandatory": json.RawMessage("true")}
 		maps.Copy(extra, fields.Extra)
 		fields.Extra = extra
 		b.mandatory, err = misc.NewRelease(fields)
-		o.merge(err, at)
+		o.merge(err, "mandatory")
 	}
 	return b
 }
