@@ -354,6 +354,9 @@ func testOtherSites(t *testing.T, base string) {
 		response, err := http.DefaultClient.Do(r)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
+		policy := response.Header.Get("Content-Security-Policy")
+		assert.Regexp(t, `^default-src 'none'; .*frame-ancestors 'none'$`, policy, path)
+		assert.NotContains(t, policy, "unsafe", path)
 		return response.StatusCode
 	}
 	paths := []string{"/", "/app.js", "/misc/client_version", "/demo/world", "/demo/events", "/demo/explain?version=1.0.0", "/nothing"}
