@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -77,12 +76,7 @@ func TestAPoolThatIsUsedUpIsNotReadyAndIsAnswered500(t *testing.T) {
 	defer p.close()
 	handler, err := newHandler(cfg, p, true, new(stopper), logger)
 	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	in := &instance{t: t, base: server.URL, client: &http.Client{Jar: jar}}
-	in.login(1)
+	in := serving(t, handler)
 	p.db.SetMaxOpenConns(1)
 	busy, err := p.db.Conn(t.Context())
 	require.NoError(t, err)
@@ -135,12 +129,7 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 	require.NoError(t, err)
 	handler, err := newHandler(cfg, p, true, new(stopper), logger)
 	require.NoError(t, err)
-	server := httptest.NewServer(handler)
-	defer server.Close()
-	jar, err := cookiejar.New(nil)
-	require.NoError(t, err)
-	in := &instance{t: t, base: server.URL, client: &http.Client{Jar: jar}}
-	in.login(1)
+	in := serving(t, handler)
 
 	edit := func(content string) func() {
 		return func() {

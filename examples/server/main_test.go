@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -104,6 +105,18 @@ func start(t *testing.T, cfg config) *instance {
 }
 
 var listeningAt = regexp.MustCompile(`listening"?.*url"?[=:]"?(http://[^"\s]+)`)
+
+// serving returns an instance of handler alone, with user 1 logged in.
+func serving(t *testing.T, handler http.Handler) *instance {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	in := &instance{t: t, base: server.URL, client: &http.Client{Jar: jar}}
+	in.login(1)
+	return in
+}
 
 // stop ends the server and waits for it.
 func (in *instance) stop() {
