@@ -79,10 +79,53 @@ func ExampleOutgoingContent() {
 	// {"title":"News","url":"https://example.com"}
 }
 
-func ExampleNewRelease() {
-	_, err := misc.NewRelease(misc.ReleaseFields{Version: "1.0", URL: "SealTalk.zip"})
+// The constructors report all problems at once.
+func ExampleNewRelease_invalid() {
+	_, err := misc.NewRelease(misc.ReleaseFields{
+		Version: "1.0",                                                 // right: 1.0.2
+		URL:     "https://downloads.example.com/My App.zip",            // right: https://downloads.example.com/My%20App.zip
+		PubDate: "2026-11-28 08:00:00",                                 // right: 2026-11-28T08:00:00Z
+		Extra:   map[string]json.RawMessage{"sha256": []byte("ab12…")}, // right: `"ab12…"`, with the quotes
+	})
 	fmt.Println(err)
 	// Output:
 	// misc: version: "1.0" is not a semantic version such as 1.0.2
-	// misc: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
+	// misc: url: "https://downloads.example.com/My App.zip" is not an absolute, percent-encoded https or http URL
+	// misc: pub_date: "2026-11-28 08:00:00" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second
+	// misc: sha256: is not valid JSON
+}
+
+func ExampleNewClientVersions_invalid() {
+	_, err := misc.NewClientVersions(misc.ClientVersionsFields{
+		IOS:     misc.ClientVersion{Version: "1.0.5", Build: "20261128", URL: "itms-services://?url=https%3A%2F%2Fexample.com"}, // right: 202611280930
+		Android: misc.ClientVersion{Version: "1.0.5", URL: "example.com/app.apk"},                                               // right: https://example.com/app.apk
+	})
+	fmt.Println(err)
+	// Output:
+	// misc: iOS.build: "20261128" is not a time in the form yyyyMMddHHmm
+	// misc: Android.url: "example.com/app.apk" is not an absolute, percent-encoded URL
+}
+
+func ExampleNewSquare_invalid() {
+	_, err := misc.NewSquare([]misc.SquareEntry{
+		{ID: "kFpN4KiZn", Type: "Group"},                  // right: group
+		{ID: "z2mlAvb0c", Type: "chatroom"},               // right: with a Name
+		{ID: "z2mlAvb0c", Type: "group", MemberCount: -1}, // right: 0 if it is not known
+	})
+	fmt.Println(err)
+	// Output:
+	// misc: [0].type: "Group" is neither chatroom nor group
+	// misc: [1].name: required for a chat room
+	// misc: [2].memberCount: -1 is negative
+}
+
+// A field of an interface type that holds a nil pointer counts as a mistake.
+func ExampleNew_invalid() {
+	var store *misc.MemoryStore // right: misc.NewMemoryStore()
+	_, err := misc.New(misc.Config{Captures: store, Messenger: &misctest.Messenger{}})
+	fmt.Println(err)
+	// Output:
+	// misc: Config.Versions is required
+	// misc: Config.Relations is required
+	// misc: Config.Captures holds a nil *misc.MemoryStore
 }

@@ -12,35 +12,36 @@ import (
 	"unicode/utf8"
 )
 
-// ConversationType tells a private chat from a group, with the numbers of the
-// chat cloud. It has further types; the operations here know these two.
+// A ConversationType says whether a conversation is a private chat or a group.
+// The values are the chat cloud's. It has more types; this package supports
+// these two.
 type ConversationType int
 
-// The conversation types that messages and notices go to.
+// The supported conversation types.
 const (
 	Private ConversationType = 1
 	Group   ConversationType = 3
 )
 
-// Limits of the chat cloud on a message.
+// The chat cloud's limits on a message.
 const (
-	MaxObjectName = 32        // characters in Message.ObjectName
+	MaxObjectName = 32        // Unicode characters in Message.ObjectName
 	MaxContent    = 128 << 10 // bytes in Message.Content
 )
 
-// A Message is one message on its way to the chat cloud, in public ids.
+// A Message is a message to the chat cloud. Its ids are public ids.
 type Message struct {
 	Type          ConversationType // Private or Group
 	From          string           // the user who sends it
-	To            string           // a user, or a group when Type is Group
-	ObjectName    string           // the message type, such as RC:TxtMsg; 1 to MaxObjectName characters
-	Content       string           // in the form the message type asks for; 1 to MaxContent bytes
+	To            string           // a user, or a group if Type is Group
+	ObjectName    string           // the kind of message, such as RC:TxtMsg for text; 1 to MaxObjectName characters
+	Content       string           // in the form that ObjectName requires; 1 to MaxContent bytes
 	PushContent   string           // what an offline device shows; may be empty
-	Mentioned     bool             // in a group: whoever Content mentions is told so
-	IncludeSender bool             // the sender's own devices receive it as well
+	Mentioned     bool             // in a group, notify the members that Content mentions
+	IncludeSender bool             // the sender's own devices receive it too
 }
 
-// What callers get wrong about a message or its target.
+// Errors about a message or a conversation.
 var (
 	ErrInvalidID         = errors.New("misc: id is not a valid public id")
 	ErrInvalidObjectName = errors.New("misc: objectName must be 1 to 32 characters, without control characters and not only white space")
@@ -51,50 +52,58 @@ var (
 	ErrNotMember         = errors.New("misc: user is not a member of the group")
 )
 
-// An IDError reports that the host cannot translate an id. It matches
-// ErrInvalidID. By the ID a [Service] tells the two cases apart: an invalid
-// target is the client's mistake, and an invalid id of the logged-in user is
-// the host's (a wrong key, a number in place of the public id), which is
-// reported without ErrInvalidID.
+// An IDError is what [Relations] and a [ScreenCaptureStore] return for an id
+// that they cannot translate. It wraps ErrInvalidID.
+//
+// If the ID is that of the target, the client has sent an invalid id, and the
+// error of a [Service] matches ErrInvalidID. If it is the id of the user who
+// asks, your server has passed a wrong one, such as the number in the database;
+// then the error of a Service does not match ErrInvalidID.
 type IDError struct{ ID string }
 
-// Error quotes the id.
+// Error returns a text that quotes the id.
 func (e *IDError) Error() string { return fmt.Sprintf("misc: %.64q is not a valid public id", e.ID) }
 
 // Unwrap returns ErrInvalidID.
 func (e *IDError) Unwrap() error { return ErrInvalidID }
 
-// Relations answers who may reach whom; the user who asks comes first. Both
-// methods return an error when the context is cancelled, and an [IDError] for
-// an id that the host cannot translate. An id that names nobody is not related
-// to anybody, and is not an error.
+// Relations say which users are friends, and who is in which group. The first
+// argument is always the user who asks. Both methods return false and no error
+// for an id that nobody has, an [IDError] for an id that they cannot translate,
+// and an error if the context is cancelled.
 type Relations interface {
-	// AreFriends reports whether userID counts otherID among their friends.
+	// AreFriends reports whether otherID is a friend of userID. The reverse
+	// need not be true.
 	AreFriends(ctx context.Context, userID, otherID string) (bool, error)
 
 	// IsGroupMember reports whether userID is in the group now.
 	IsGroupMember(ctx context.Context, userID, groupID string) (bool, error)
 }
 
-// A Messenger hands messages to the chat cloud. Send returns nil once the
-// cloud has taken the message, and never delivers a message twice. It wraps
-// the sentinel below that fits, if one does, and a [RetryAfterError] when the
-// cloud said how long to wait. Send returns an error and sends nothing when
-// the context is already cancelled, and for a Type other than Private and
-// Group (ErrUnsupportedType).
+// A Messenger sends messages to the chat cloud. Send returns nil if the cloud
+// has accepted the message. A call delivers the message at most once; a call
+// with an equal message delivers that one as well.
+//
+// The error wraps ErrRateLimited, ErrRefused, ErrUnreachable or ErrTimeout if
+// one of them applies, and a [RetryAfterError] if the cloud said how long to
+// wait. If m.Type is neither Private nor Group, Send returns ErrUnsupportedType
+// and sends nothing. If the context is already cancelled, it returns an error
+// and sends nothing.
 type Messenger interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// A RetryAfterError is an ErrRateLimited that knows how long to wait before
-// the next message; 0 means that it does not know.
+// A RetryAfterError is an error that matches ErrRateLimited. RetryAfter returns
+// how long to wait before the next message, or 0 if that is not known.
 type RetryAfterError interface {
 	error
 	RetryAfter() time.Duration
 }
 
-// Why the chat cloud did not take a message. Whatever a Messenger returns,
-// the errors of a [Service] wrap ErrSend as well.
+// Errors of sending. If its Messenger fails, a [Service] returns an error that
+// wraps ErrSend and the Messenger's error, and ErrTimeout if that one is
+// context.DeadlineExceeded. After ErrUnreachable or ErrTimeout, the chat cloud
+// may have accepted the message all the same.
 var (
 	ErrSend        = errors.New("misc: message not sent")
 	ErrRateLimited = errors.New("misc: the chat cloud's rate limit is reached")
@@ -103,15 +112,16 @@ var (
 	ErrTimeout     = errors.New("misc: the chat cloud did not answer in time")
 )
 
-// OutgoingContent returns what goes out as Message.Content for the content
-// that a client sent, a JSON string or a JSON object.
+// OutgoingContent converts the content of a client's request, a JSON string or
+// a JSON object, to a Message.Content.
 //
-// An object goes out byte for byte. So does the text of a string, but for
-// RC:TxtMsg: there the text goes out as {"content":text}, unless it is itself
-// a JSON object with a string "content", which is the chat cloud's own form.
+// An object is sent byte for byte, and a string as the text that it holds.
+// There is one exception: if objectName is RC:TxtMsg, which is plain text, the
+// text becomes {"content":text}, unless it is already a JSON object with a
+// string under content, as the chat cloud requires.
 //
-// Errors: ErrInvalidContent for any other JSON and for an empty string,
-// ErrContentTooLong for a result of over MaxContent bytes.
+// It returns ErrInvalidContent if content is anything else or an empty string,
+// and ErrContentTooLong if the result is longer than MaxContent.
 func OutgoingContent(objectName string, content json.RawMessage) (string, error) {
 	content = bytes.Trim(content, " \t\r\n")
 	var out string
@@ -138,9 +148,9 @@ func isTextMessage(content string) bool {
 	return len(text) > 0 && text[0] == '"'
 }
 
-// Mentions reports whether a group message with this content asks the chat
-// cloud to tell the mentioned members: it is a JSON object with an object
-// under mentionedInfo.
+// Mentions reports whether content is a JSON object with an object under
+// mentionedInfo. A group message with such content asks the chat cloud to
+// notify the members that it mentions.
 func Mentions(content string) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(content), &fields) != nil {
@@ -150,13 +160,14 @@ func Mentions(content string) bool {
 	return len(info) > 0 && info[0] == '{'
 }
 
-// SendMessage sends m, whose Content is final (see [OutgoingContent]), to a
-// friend of m.From or to a group that m.From is in. In a group, Mentioned is
-// set according to [Mentions].
+// SendMessage sends m to m.To, which must be a friend of m.From or a group that
+// m.From is in. m.Content is sent as it is; use [OutgoingContent] to make it.
+// m.Mentioned is ignored: in a group it is [Mentions] of the content, otherwise
+// false.
 //
-// Errors: ErrInvalidObjectName, ErrInvalidContent, ErrContentTooLong,
-// ErrInvalidID, ErrUnsupportedType, ErrNotFriend, ErrNotMember, those of
-// Relations, and ErrSend for those of the Messenger.
+// It returns ErrInvalidObjectName, ErrInvalidContent, ErrContentTooLong,
+// ErrInvalidID, ErrUnsupportedType, ErrNotFriend, ErrNotMember, the errors of
+// Relations, wrapped, and an error that wraps ErrSend if the Messenger fails.
 func (s *Service) SendMessage(ctx context.Context, m Message) error {
 	if utf8.RuneCountInString(m.ObjectName) > MaxObjectName || strings.TrimSpace(m.ObjectName) == "" || strings.ContainsFunc(m.ObjectName, unicode.IsControl) {
 		return ErrInvalidObjectName

@@ -1,27 +1,43 @@
-// Package misc is the domain behind SealTalk's "misc" endpoints: which
-// desktop or mobile version is the latest, sending a message through the chat
-// cloud, and the screen-capture notice of a conversation.
+// Package misc implements the operations of eight HTTP endpoints that
+// SealTalk's clients call. SealTalk is an open-source chat app for iOS,
+// Android, desktop and web. Its messages go through RongCloud, a messaging
+// service; this documentation calls it the chat cloud. For everything else, the
+// clients ask an app server. The endpoints, under the path /misc/, are a part
+// of that server.
 //
-// A host hands [New] four small interfaces: a [VersionSource], its
-// [Relations], a [ScreenCaptureStore] and a [Messenger]. The [Service] that
-// comes back has one method for each operation. Package httpapi serves it over
-// HTTP as SealTalk's clients expect it. Packages catalog, rongcloud and
-// sqlstore implement the interfaces, and package misctest tests
-// implementations of them.
+// They tell which desktop and mobile versions are the latest, list the chat
+// rooms and groups that clients offer to everyone (the square), send a message
+// for a user, and handle screen-capture notices: each conversation has a
+// setting that says whether its members are told when one of them takes a
+// screenshot.
 //
-// The decisions themselves are functions without I/O: [ValidVersion] and
-// [CompareVersions], [OutgoingContent] and [Mentions], [Notice].
+// Your server passes four interfaces to [New]:
+//
+//   - a [VersionSource] knows the latest versions (package catalog)
+//   - [Relations] know who is a friend of whom, and who is in which group
+//     (package sqlstore)
+//   - a [ScreenCaptureStore] keeps the settings (package sqlstore,
+//     [MemoryStore])
+//   - a [Messenger] sends messages to the chat cloud (package rongcloud)
+//
+// New returns a [Service], which has a method for each operation. Package
+// httpapi serves it over HTTP. Package misctest tests your own implementations
+// of the interfaces. The rules are also available as functions that do no I/O:
+// [ValidVersion], [CompareVersions], [OutgoingContent], [Mentions] and
+// [Notice].
 //
 // # Ids
 //
-// User and group ids are opaque strings: the public ids that clients send and
-// that the chat cloud takes. The package never looks inside one.
+// A public id is the string by which the clients and the chat cloud know a
+// user, a group or a chat room. This package takes public ids only and does not
+// interpret them. SealTalk's database has numbers instead; package n3d
+// translates between the two.
 //
 // # Errors
 //
-// A caller's mistakes are reported with the sentinels of this package, matched
-// with [errors.Is]. Any other error comes from the implementation of an
-// interface and is wrapped.
+// The errors for invalid or forbidden calls are variables of this package, to
+// be matched with [errors.Is]. Other errors come from the implementations of
+// the interfaces, and are wrapped.
 package misc
 
 import (
@@ -30,34 +46,42 @@ import (
 	"reflect"
 )
 
-// Config holds what a [Service] works with. The first four fields are required.
+// Config has the parts of a [Service]. The first four fields are required. No
+// field may hold a nil pointer: an optional field that is not used stays nil.
 type Config struct {
 	Versions  VersionSource
 	Relations Relations
 	Captures  ScreenCaptureStore
 	Messenger Messenger
 
-	// Square is optional. Without it there is no square.
+	// Square is optional. It supplies the chat rooms and groups that clients
+	// offer to everyone. Without it, [Service.Square] returns ErrNoSquare.
 	Square SquareSource
 
-	// Related is optional. It answers [Service.ScreenCapture] in place of
-	// Relations and Captures, in one round trip: with sqlstore, set all three
-	// to the same Store.
+	// Related is optional. If it is set, [Service.ScreenCapture] asks it
+	// instead of Relations and Captures, which saves a round trip to the
+	// database. It must give the same answers as those two. With a store of
+	// package sqlstore:
+	//
+	//	misc.Config{Relations: store, Captures: store, Related: store}                // right
+	//	misc.Config{Relations: withBlocks{store}, Captures: store, Related: store} // wrong: Related knows no blocks
 	Related RelatedStore
 
-	// InsecureOpenScreenCapture lets any user read and switch the
-	// screen-capture setting of any conversation and send notices into it, as
-	// SealTalk's own servers do. Only SendMessage then requires friendship or
-	// membership. The zero value requires it everywhere.
+	// InsecureOpenScreenCapture lets every user read and change the setting of
+	// every conversation, and send notices into it, as SealTalk's own servers
+	// do. Only SendMessage then requires friendship or membership, and Related
+	// is not used. If it is false, every operation on a conversation requires
+	// friendship or membership.
 	InsecureOpenScreenCapture bool
 }
 
-// A Service carries out the operations behind the endpoints. It keeps no state
-// of its own: any number of instances may share a store. Make one with [New].
+// A Service has a method for each operation behind the endpoints. It has no
+// state of its own, so any number of Services, in any number of processes, may
+// share a store. Make one with [New].
 type Service struct{ cfg Config }
 
-// New returns a Service over cfg, or an error that names each required field
-// that is missing and each field that holds a nil pointer.
+// New returns a Service with the parts in cfg. Its error names each required
+// field that is missing and each field that holds a nil pointer.
 func New(cfg Config) (*Service, error) {
 	var faults []error
 	for _, part := range []struct {

@@ -7,29 +7,31 @@ import (
 	"net/url"
 )
 
-// NoticeStatus says whether the members of a conversation are told about
-// screenshots. Its values are those of the wire and of SealTalk's tables.
+// A NoticeStatus is the setting of a conversation: whether its members are told
+// about screenshots. The values are those of requests, answers and SealTalk's
+// database.
 type NoticeStatus int
 
-// The two states of a conversation; NoticeOff is that of one never set.
+// The two settings of a conversation. One that was never set is NoticeOff.
 const (
 	NoticeOff NoticeStatus = 0
 	NoticeOn  NoticeStatus = 1
 )
 
-// ErrInvalidNoticeStatus reports a status that is neither NoticeOff nor
+// ErrInvalidNoticeStatus is returned for a status other than NoticeOff and
 // NoticeOn.
 var ErrInvalidNoticeStatus = errors.New("misc: noticeStatus must be 0 (off) or 1 (on)")
 
-// A Conversation names the two users of a private chat or one group. It is
-// comparable, and the same value whichever of the two users asks. Only
-// [PrivateConversation] and [GroupConversation] make one.
+// A Conversation is a private chat of two users, or a group. Conversations can
+// be compared with ==; a private chat is the same in whichever order its users
+// are given. Make one with [PrivateConversation] or [GroupConversation].
 type Conversation struct {
 	kind ConversationType
 	a, b string // the users in order, or the group and ""
 }
 
-// PrivateConversation returns the conversation of two users, in either order.
+// PrivateConversation returns the conversation of two users, given in either
+// order.
 func PrivateConversation(a, b string) Conversation {
 	return Conversation{Private, min(a, b), max(a, b)}
 }
@@ -43,7 +45,7 @@ func GroupConversation(id string) Conversation {
 func (c Conversation) Type() ConversationType { return c.kind }
 
 // Users returns the two users of a private conversation, the lower id (as a
-// string) first, and two empty strings for any other.
+// string) first. For any other it returns two empty strings.
 func (c Conversation) Users() (string, string) {
 	if c.kind != Private {
 		return "", ""
@@ -51,7 +53,8 @@ func (c Conversation) Users() (string, string) {
 	return c.a, c.b
 }
 
-// GroupID returns the group of a group conversation, and "" for any other.
+// GroupID returns the group of a group conversation, and an empty string for
+// any other.
 func (c Conversation) GroupID() string {
 	if c.kind != Group {
 		return ""
@@ -81,21 +84,22 @@ func (c Conversation) String() string {
 	return ""
 }
 
-// NoticeOperation is what a screen-capture notice tells, as clients read it.
+// A NoticeOperation is what a screen-capture notice reports, as clients read
+// it.
 type NoticeOperation string
 
-// The operations that SealTalk's clients know.
+// The operations that SealTalk's clients know. The operator is the user who acted.
 const (
 	NoticeOpened     NoticeOperation = "openScreenNtf"  // the operator switched the notices on
 	NoticeClosed     NoticeOperation = "closeScreenNtf" // the operator switched the notices off
 	NoticeScreenshot NoticeOperation = "sendScreenNtf"  // the operator took a screenshot
 )
 
-// NoticeObjectName is the message type of every screen-capture notice.
+// NoticeObjectName is the Message.ObjectName of every screen-capture notice.
 const NoticeObjectName = "ST:ConNtf"
 
-// Notice returns the message that tells target of what operator did. It goes
-// to the operator's own devices as well.
+// Notice returns the message that tells target, a user or a group, what
+// operator did. The operator's own devices receive it too.
 func Notice(operator string, t ConversationType, target string, op NoticeOperation) Message {
 	content := encodeJSON(struct {
 		OperatorUserID string          `json:"operatorUserId"`
@@ -111,15 +115,15 @@ func Notice(operator string, t ConversationType, target string, op NoticeOperati
 	}
 }
 
-// ScreenCapture returns the setting of the conversation of userID with
-// targetID, which is a user or a group according to t. Unlike the other
-// methods it answers NoticeOff for a type that is neither Private nor Group,
-// since clients ask about those as well. It also reads a status that is
-// neither NoticeOff nor NoticeOn, which SealTalk's own server may have stored,
-// as NoticeOff.
+// ScreenCapture returns the setting of the conversation between userID and
+// targetID, which is a user or a group according to t. If t is neither Private
+// nor Group, it returns NoticeOff and no error, unlike the other methods, since
+// clients also ask about other types. If the store returns a status other than
+// NoticeOff and NoticeOn, which SealTalk's own server may have saved, it
+// returns NoticeOff.
 //
-// Errors: ErrNotFriend, ErrNotMember, ErrInvalidID, and those of Relations and
-// of the store.
+// It returns ErrNotFriend, ErrNotMember, ErrInvalidID, and the errors of
+// Relations and of the store, wrapped.
 func (s *Service) ScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string) (NoticeStatus, error) {
 	isRelated, status := s.mayCapture, NoticeOff
 	both := s.cfg.Related != nil && !s.cfg.InsecureOpenScreenCapture
@@ -146,13 +150,14 @@ func (s *Service) ScreenCapture(ctx context.Context, userID string, t Conversati
 	return NoticeOn, nil
 }
 
-// SetScreenCapture stores the setting of a conversation, and then tells the
-// other side and the user's own devices of it. When the notice fails, the
-// setting stays; the same call again is safe, and sends the notice again.
+// SetScreenCapture saves the setting of a conversation. It then sends a notice
+// of it to the other user or the group, and to the user's own devices. If the
+// notice fails, the setting stays saved. The call may be repeated; it sends the
+// notice each time, even if the setting is the same.
 //
-// Errors: ErrInvalidNoticeStatus, ErrUnsupportedType, ErrNotFriend,
-// ErrNotMember, ErrInvalidID, those of Relations and of the store, and ErrSend
-// for those of the Messenger.
+// It returns ErrInvalidNoticeStatus, ErrUnsupportedType, ErrNotFriend,
+// ErrNotMember, ErrInvalidID, the errors of Relations and of the store,
+// wrapped, and an error that wraps ErrSend if the Messenger fails.
 func (s *Service) SetScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string, status NoticeStatus) error {
 	op := NoticeClosed
 	switch status {
@@ -172,12 +177,13 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 	return s.send(ctx, Notice(userID, t, targetID, op))
 }
 
-// SendScreenCaptureNotice tells the other side, and the user's own devices,
-// that userID took a screenshot. It does not ask whether the notices are
-// switched on: the clients decide when to send one.
+// SendScreenCaptureNotice tells the other user or the group, and the user's own
+// devices, that userID took a screenshot. It does not check whether the notices
+// of the conversation are on: the clients decide when to send one.
 //
-// Errors: ErrUnsupportedType, ErrNotFriend, ErrNotMember, ErrInvalidID, those
-// of Relations, and ErrSend for those of the Messenger.
+// It returns ErrUnsupportedType, ErrNotFriend, ErrNotMember, ErrInvalidID, the
+// errors of Relations, wrapped, and an error that wraps ErrSend if the
+// Messenger fails.
 func (s *Service) SendScreenCaptureNotice(ctx context.Context, userID string, t ConversationType, targetID string) error {
 	if _, err := s.conversation(ctx, userID, t, targetID, s.mayCapture); err != nil {
 		return err
@@ -185,7 +191,7 @@ func (s *Service) SendScreenCaptureNotice(ctx context.Context, userID string, t 
 	return s.send(ctx, Notice(userID, t, targetID, NoticeScreenshot))
 }
 
-// mayCapture asks Relations, unless the host chose to go without.
+// mayCapture asks Relations, unless Config.InsecureOpenScreenCapture is set.
 func (s *Service) mayCapture(ctx context.Context, userID string, c Conversation) (bool, error) {
 	if s.cfg.InsecureOpenScreenCapture {
 		return true, nil

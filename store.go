@@ -8,41 +8,42 @@ import (
 // A ScreenCaptureStore keeps, for each conversation, whether its members are
 // told about screenshots.
 //
-// A saved setting is immediately visible to every later ScreenCapture, through
-// any instance over the same data. Setting the same value again is not an
-// error. Both methods return an error when the context is cancelled, and a set
-// that returned an error may be repeated. An id that the store cannot translate
-// is an [IDError].
+// As soon as SetScreenCapture has returned nil, every call of ScreenCapture
+// returns the new setting, through any instance that uses the same data. If
+// SetScreenCapture returns an error, it may be called again. Both methods
+// return an [IDError] for an id that they cannot translate, and an error if the
+// context is cancelled.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c, NoticeOff if it was never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
 
-	// SetScreenCapture replaces the setting of c in one atomic step. A status
-	// other than NoticeOff and NoticeOn is ErrInvalidNoticeStatus.
+	// SetScreenCapture replaces the setting of c in one atomic step. It may set
+	// the value that c already has. It returns ErrInvalidNoticeStatus for a
+	// status other than NoticeOff and NoticeOn.
 	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
 }
 
-// A RelatedStore is a ScreenCaptureStore that knows the Relations as well, and
-// answers both questions of [Service.ScreenCapture] in one round trip to its
-// database. A host that puts one into Config.Related must give the same
-// answers through Config.Relations and Config.Captures: a type that embeds a
-// RelatedStore and overrides AreFriends, say for a block list, leaves Related
-// empty or overrides RelatedScreenCapture as well.
+// A RelatedStore is a ScreenCaptureStore with Relations, which can answer in
+// one round trip to its database whether a user may read a setting, and what it
+// is. See Config.Related.
+//
+// If you wrap a RelatedStore to override AreFriends, for example to add a block
+// list, either leave Config.Related nil or override RelatedScreenCapture too.
 type RelatedStore interface {
 	ScreenCaptureStore
 	Relations
 
-	// RelatedScreenCapture reports whether userID may reach c, as a friend of
-	// its other user or as a member of its group, and returns the setting of c
-	// if so.
+	// RelatedScreenCapture reports whether userID is related to c: one of its
+	// two users, and a friend of the other as in AreFriends, or a member of its
+	// group. If so, it also returns the setting of c.
 	RelatedScreenCapture(ctx context.Context, userID string, c Conversation) (related bool, s NoticeStatus, err error)
 }
 
 var _ ScreenCaptureStore = (*MemoryStore)(nil)
 
-// MemoryStore is a ScreenCaptureStore in the memory of one process, which
-// forgets everything when the process ends. It holds only the conversations
-// that are on. Make one with [NewMemoryStore].
+// A MemoryStore is a ScreenCaptureStore in the memory of one process. When the
+// process ends, the settings are lost. It takes memory only for the
+// conversations that are on. Make one with [NewMemoryStore].
 type MemoryStore struct {
 	on sync.Map // Conversation to nothing
 }

@@ -16,74 +16,86 @@ import (
 	goversion "github.com/hashicorp/go-version"
 )
 
-// Errors of version questions.
+// Errors about versions and the square.
 var (
-	// ErrNoRelease is what LatestRelease returns or wraps when it has no
-	// release for the client, and what [Service.LatestUpdate] returns when
-	// nothing is newer.
+	// ErrNoRelease is returned or wrapped by [VersionSource.LatestRelease] if
+	// it has no release for the client, and by [Service.LatestUpdate] if no
+	// newer one is available.
 	ErrNoRelease = errors.New("misc: no release for this client")
 
-	// ErrInvalidVersion reports a version that [ValidVersion] rejects.
+	// ErrInvalidVersion is returned for a version that is not valid; see
+	// [ValidVersion].
 	ErrInvalidVersion = errors.New("misc: version must be one semantic version such as 1.0.2")
 
-	// ErrNoSquare is what Square returns or wraps when there is no list.
+	// ErrNoSquare is returned or wrapped by [SquareSource.Square], and by
+	// [Service.Square], if there is no square.
 	ErrNoSquare = errors.New("misc: no square")
 )
 
-// A VersionSource knows the latest releases. Both methods return an error when
-// the context is cancelled.
+// A VersionSource supplies the latest versions of the clients. Both methods
+// return an error if the context is cancelled.
 type VersionSource interface {
-	// LatestRelease returns the release that the client asking q should run.
-	// A release that is not newer than q.Version does no harm: a Service offers
-	// newer ones only. It returns ErrNoRelease if there is none for this client.
+	// LatestRelease returns the release that the client that sent q should
+	// install, or ErrNoRelease if there is none for it. The release need not be
+	// newer than q.Version: [Service.LatestUpdate] offers it only if it is.
 	LatestRelease(ctx context.Context, q UpdateQuery) (*Release, error)
 
 	// ClientVersions returns the versions of the mobile clients.
 	ClientVersions(ctx context.Context) (*ClientVersions, error)
 }
 
-// A SquareSource knows the square, the list of chat rooms and groups that
+// A SquareSource supplies the square, the list of chat rooms and groups that
 // clients offer to everyone. It returns ErrNoSquare if there is none, and an
-// error when the context is cancelled.
+// error if the context is cancelled.
 type SquareSource interface {
 	Square(ctx context.Context) (*Square, error)
 }
 
-// An UpdateQuery is what a desktop client says about itself. All fields
-// except Version are as the client sent them, and empty when it did not.
+// An UpdateQuery is what a desktop client says about itself when it asks for an
+// update. A Service passes only valid versions on to its VersionSource. The
+// other fields are unchecked; a field that the client did not send is empty.
 type UpdateQuery struct {
-	Version   string // the version it runs; ValidVersion
+	Version   string // the version that it runs, such as 1.0.0
 	Platform  string // such as darwin or win32
 	Arch      string // such as x64 or arm64
 	OSVersion string // such as 14.4
 	Channel   string // such as beta
-	ClientID  string // a random id that the installation keeps
+	ClientID  string // a random id, kept by the installation, by which a rollout includes or excludes it
 	UserAgent string // the User-Agent of the request
 }
 
-// A Release is a desktop release in the form that clients receive. It is
-// immutable and safe to copy. Make one with [NewRelease].
+// A Release is a desktop release, in the form that clients receive. It is
+// immutable and may be copied. Make one with [NewRelease].
 type Release struct {
 	version Version
 	encoded string
 }
 
-// ReleaseFields are what [NewRelease] makes a Release of. Empty fields are left
-// out of the answer.
+// ReleaseFields is the argument of [NewRelease]. Empty fields are left out of
+// the JSON that clients receive.
 type ReleaseFields struct {
-	Version string // required; ValidVersion
-	URL     string // required; absolute http or https, percent-encoded
-	Name    string
-	Notes   string
-	PubDate string // 2006-01-02, or RFC 3339 without fractions of a second
+	// Version is required, and must be valid: 1.0.2, not 1.0. See [ValidVersion].
+	Version string
 
-	// Extra holds more keys for clients, such as sha256. A key must not be one
-	// of version, url, name, notes and pub_date.
+	// URL is required. It is an absolute http or https URL, percent-encoded:
+	// https://example.com/My%20App.zip, not https://example.com/My App.zip.
+	URL string
+
+	Name  string
+	Notes string
+
+	// PubDate is a date, or a time as in RFC 3339 without fractions of a second:
+	// 2026-11-28 or 2026-11-28T08:00:00Z, not 2026-11-28 08:00:00.
+	PubDate string
+
+	// Extra has further keys of the JSON object that clients receive, such as
+	// sha256. The keys version, url, name, notes and pub_date are not allowed.
+	// Each value must be valid JSON: `"ab12"` with the quotes, not ab12.
 	Extra map[string]json.RawMessage
 }
 
-// NewRelease returns the release that f describes, or the problems with f: a
-// joined [FieldError] for each.
+// NewRelease returns the release that f describes, or an error that joins a
+// *[FieldError] for each problem with f.
 func NewRelease(f ReleaseFields) (*Release, error) {
 	var p problems
 	version, err := ParseVersion(f.Version)
@@ -104,40 +116,49 @@ func NewRelease(f ReleaseFields) (*Release, error) {
 	return &Release{version, encoded}, nil
 }
 
-// Version returns the version as it was given to [NewRelease].
+// Version returns the version that was given to [NewRelease].
 func (r Release) Version() string { return r.version.text }
 
 // MarshalJSON returns r as clients receive it: version, url, name, notes and
 // pub_date, then Extra in the order of its keys. It never fails for a Release
-// made by [NewRelease].
+// that [NewRelease] made.
 func (r Release) MarshalJSON() ([]byte, error) { return marshal(r.encoded) }
 
-// ClientVersions are the versions of the mobile clients, in the form that
-// clients receive. They are immutable and safe to copy. Make them with
+// ClientVersions are the latest versions of the mobile clients, in the form
+// that clients receive. They are immutable and may be copied. Make them with
 // [NewClientVersions].
 type ClientVersions struct{ encoded string }
 
-// ClientVersion is the version of one mobile client.
+// A ClientVersion is the latest version of one mobile client.
 type ClientVersion struct {
-	Version string // required
-	Build   string // yyyyMMddHHmm, which iOS compares; required for iOS
-	URL     string // required; absolute, percent-encoded, any scheme
+	// Version is required. It may be any text.
+	Version string
 
-	// Extra holds more keys for clients, none of version, build and url.
+	// Build is a time in the form yyyyMMddHHmm: 202611280930, not 20261128. It
+	// is required for iOS, where a client compares it with its own.
+	Build string
+
+	// URL is required. It is an absolute URL of any scheme, percent-encoded:
+	// itms-services://?url=https%3A%2F%2Fexample.com, not example.com/app.apk.
+	URL string
+
+	// Extra has further keys of the JSON object that clients receive. The keys
+	// version, build and url are not allowed. Each value must be valid JSON.
 	Extra map[string]json.RawMessage
 }
 
-// ClientVersionsFields are what [NewClientVersions] makes ClientVersions of.
+// ClientVersionsFields is the argument of [NewClientVersions].
 type ClientVersionsFields struct {
 	IOS     ClientVersion
 	Android ClientVersion
 
-	// Extra holds more keys for clients, neither iOS nor Android.
+	// Extra has further keys of the JSON object that clients receive. The keys
+	// iOS and Android are not allowed. Each value must be valid JSON.
 	Extra map[string]json.RawMessage
 }
 
-// NewClientVersions returns the versions that f describes, or the problems with
-// f: a joined [FieldError] for each.
+// NewClientVersions returns the versions that f describes, or an error that
+// joins a *[FieldError] for each problem with f.
 func NewClientVersions(f ClientVersionsFields) (*ClientVersions, error) {
 	var p problems
 	ios, android := f.IOS.encode(&p, "iOS."), f.Android.encode(&p, "Android.")
@@ -165,33 +186,34 @@ func (v ClientVersion) encode(p *problems, path string) string {
 }
 
 // MarshalJSON returns v as clients receive it: iOS, Android, then Extra in the
-// order of its keys. It never fails for ClientVersions made by
-// [NewClientVersions].
+// order of its keys. It never fails for ClientVersions that [NewClientVersions]
+// made.
 func (v ClientVersions) MarshalJSON() ([]byte, error) { return marshal(v.encoded) }
 
-// A Square is the list of chat rooms and groups that clients offer to
-// everyone, in the form that clients receive. It is immutable and safe to copy.
-// Make one with [NewSquare].
+// A Square is the list of chat rooms and groups that clients offer to everyone,
+// in the form that clients receive. It is immutable and may be copied. Make one
+// with [NewSquare].
 type Square struct{ encoded string }
 
-// A SquareEntry is one chat room or group of a [Square]. Empty fields are left
-// out of the answer.
+// A SquareEntry is one chat room or group of a [Square]. Fields that are empty
+// or 0 are left out of the JSON that clients receive.
 type SquareEntry struct {
-	ID             string // required; a public id
-	Type           string // chatroom or group
+	ID             string // required; a public id such as kFpN4KiZn, not the number in the database
+	Type           string // required; chatroom or group, in lower case
 	Name           string // required for a chat room
 	PortraitURI    string
-	MemberCount    int
-	MaxMemberCount int
+	MemberCount    int // not negative
+	MaxMemberCount int // not negative
 
-	// Extra holds more keys for clients, none of id, type, name, portraitUri,
-	// memberCount and maxMemberCount.
+	// Extra has further keys of the JSON object that clients receive. The keys
+	// id, type, name, portraitUri, memberCount and maxMemberCount are not
+	// allowed. Each value must be valid JSON.
 	Extra map[string]json.RawMessage
 }
 
-// NewSquare returns the square of these entries, in their order, or the
-// problems with them: a joined [FieldError] for each, with a path such as
-// [1].name.
+// NewSquare returns the square of these entries, in their order, or an error
+// that joins a *[FieldError] for each problem with them. The Field is a path
+// such as [1].name.
 func NewSquare(entries []SquareEntry) (*Square, error) {
 	var p problems
 	encoded := make([]string, len(entries))
@@ -215,8 +237,8 @@ func NewSquare(entries []SquareEntry) (*Square, error) {
 	return &Square{"[" + strings.Join(encoded, ",") + "]"}, nil
 }
 
-// MarshalJSON returns s as clients receive it, a list. It never fails for a
-// Square made by [NewSquare].
+// MarshalJSON returns s as clients receive it, as a list. It never fails for a
+// Square that [NewSquare] made.
 func (s Square) MarshalJSON() ([]byte, error) { return marshal(s.encoded) }
 
 func marshal(encoded string) ([]byte, error) {
@@ -226,13 +248,13 @@ func marshal(encoded string) ([]byte, error) {
 	return []byte(encoded), nil
 }
 
-// A FieldError is one problem with what a constructor was given.
+// A FieldError is one problem with the argument of a constructor.
 type FieldError struct {
 	Field   string // the JSON key, with a path such as iOS.url
 	Problem string
 }
 
-// Error names the field and what is wrong with it.
+// Error returns a text that names the field and what is wrong with it.
 func (e *FieldError) Error() string { return "misc: " + e.Field + ": " + e.Problem }
 
 type problems []error
@@ -308,10 +330,12 @@ func isPubDate(s string) bool {
 	return err == nil && len(s) > len("2006-01-02T15:04:05") && s[len("2006-01-02T15")] == ':' && !strings.ContainsAny(s, ".,") && max(offset, -offset) < 24*60*60
 }
 
-// ValidVersion reports whether v is a semantic version by the rule that
-// SealTalk's desktop clients live with, node-semver's: N.N.N, each at most
-// 2^53-1 and without leading zeros, with an optional v in front, an optional
-// -prerelease and an optional +build behind; at most 256 characters.
+// ValidVersion reports whether v is a semantic version that node-semver
+// accepts, the library that SealTalk's desktop clients use: an optional v,
+// three numbers with dots between them, an optional -prerelease and an optional
+// +build, at most 256 characters in all. Each of the three numbers is at most
+// 2^53-1. Neither they nor a number in the prerelease have leading zeros.
+// 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are valid; 1.0, 1.0.02 and 1.0.2.0 are not.
 func ValidVersion(v string) bool {
 	if len(v) > 256 {
 		return false
@@ -344,8 +368,9 @@ func ValidVersion(v string) bool {
 	return true
 }
 
-// CompareVersions returns -1, 0 or 1 as a is older than b, as old, or newer, in
-// the order of [Version.Compare]. An invalid version is ErrInvalidVersion.
+// CompareVersions returns -1 if a is older than b, 0 if they are equal, and 1
+// if a is newer, in the order of [Version.Compare]. It returns
+// ErrInvalidVersion if a or b is invalid.
 func CompareVersions(a, b string) (int, error) {
 	va, errA := ParseVersion(a)
 	vb, errB := ParseVersion(b)
@@ -355,16 +380,16 @@ func CompareVersions(a, b string) (int, error) {
 	return va.Compare(vb), nil
 }
 
-// A Version is a semantic version, for whoever compares it more than once. Make
-// one with [ParseVersion].
+// A Version is a parsed semantic version, for programs that compare the same
+// version repeatedly. Make one with [ParseVersion].
 type Version struct {
 	text string // as it was given
 	core [3]int64
 	pre  string
 }
 
-// ParseVersion returns v, parsed, or ErrInvalidVersion if [ValidVersion]
-// rejects it.
+// ParseVersion parses v. It returns ErrInvalidVersion if v is invalid; see
+// [ValidVersion].
 func ParseVersion(v string) (Version, error) {
 	if !ValidVersion(v) { // which go-version does not decide: it accepts far more
 		return Version{}, ErrInvalidVersion
@@ -394,21 +419,24 @@ func parsePlain(v string) (_ Version, err error) {
 	return parsed, nil
 }
 
-// String returns v without a v in front and without its build. Two versions
-// have the same String if and only if Compare returns 0.
+// String returns the version without a leading v and without the build. Two
+// versions have the same String if and only if Compare returns 0.
 func (v Version) String() string {
 	s, _, _ := strings.Cut(strings.TrimPrefix(v.text, "v"), "+")
 	return s
 }
 
-// Prerelease returns the part between the core numbers and the build, such as
-// beta.1, or an empty string.
+// Prerelease returns the prerelease, such as beta.1 for 2.1.0-beta.1+5, or an
+// empty string.
 func (v Version) Prerelease() string { return v.pre }
 
-// Compare returns -1, 0 or 1 as v is older than w, as old, or newer: by the core
-// numbers, then a prerelease below its release, then prerelease identifiers from
-// left to right, numbers by value and below words, words bytewise, and the longer
-// list above. The build is ignored. The order of go-version differs.
+// Compare returns -1 if v is older than w, 0 if they are equal, and 1 if v is
+// newer, in the order of Semantic Versioning 2.0.0. The three numbers come
+// first; then a prerelease is older than its release; then the identifiers of
+// the prereleases are compared from left to right. A number is older than a
+// word, words are compared byte by byte, and of two prereleases that are
+// otherwise equal the longer one is newer. The build is ignored. The order of
+// github.com/hashicorp/go-version is a different one.
 func (v Version) Compare(w Version) int {
 	if c := slices.Compare(v.core[:], w.core[:]); c != 0 {
 		return c
@@ -464,10 +492,10 @@ func hasLeadingZero(number string) bool {
 	return len(number) > 1 && number[0] == '0'
 }
 
-// LatestUpdate returns the release that the client asking q should install.
-//
-// Errors: ErrInvalidVersion for q.Version, ErrNoRelease when nothing is newer,
-// and those of the VersionSource.
+// LatestUpdate returns the release that the client that sent q should install.
+// It returns ErrInvalidVersion if q.Version is invalid, ErrNoRelease if no
+// newer release is available for the client, and the errors of the
+// VersionSource, wrapped.
 func (s *Service) LatestUpdate(ctx context.Context, q UpdateQuery) (*Release, error) {
 	running, err := ParseVersion(q.Version)
 	if err != nil {
@@ -485,8 +513,8 @@ func (s *Service) LatestUpdate(ctx context.Context, q UpdateQuery) (*Release, er
 	return r, nil
 }
 
-// ClientVersions returns the versions of the mobile clients. Errors are those
-// of the VersionSource.
+// ClientVersions returns the latest versions of the mobile clients, or the
+// error of the VersionSource, wrapped.
 func (s *Service) ClientVersions(ctx context.Context) (*ClientVersions, error) {
 	v, err := s.cfg.Versions.ClientVersions(ctx)
 	if err != nil {
@@ -501,9 +529,9 @@ func (s *Service) ClientVersions(ctx context.Context) (*ClientVersions, error) {
 // HasSquare reports whether Config.Square is set.
 func (s *Service) HasSquare() bool { return s.cfg.Square != nil }
 
-// Square returns the chat rooms and groups that clients offer to everyone.
-//
-// Errors: ErrNoSquare if Config has no SquareSource, and those of the source.
+// Square returns the chat rooms and groups that clients offer to everyone. It
+// returns ErrNoSquare if Config.Square is nil, and the errors of the
+// SquareSource, wrapped.
 func (s *Service) Square(ctx context.Context) (*Square, error) {
 	if s.cfg.Square == nil {
 		return nil, ErrNoSquare
@@ -520,15 +548,15 @@ func (s *Service) Square(ctx context.Context) (*Square, error) {
 
 var _ VersionSource = (*StaticVersions)(nil)
 
-// StaticVersions is a VersionSource for hosts that hold their versions in
-// code. Make one with [NewStaticVersions].
+// StaticVersions is a VersionSource whose versions never change. Make one with
+// [NewStaticVersions].
 type StaticVersions struct {
 	release *Release
 	clients *ClientVersions
 }
 
-// NewStaticVersions returns a source that always answers r and v. A nil r means
-// that there is no desktop release; v is required.
+// NewStaticVersions returns a source of r and v. If r is nil, there is no
+// desktop release: LatestRelease returns ErrNoRelease. v is required.
 func NewStaticVersions(r *Release, v *ClientVersions) (*StaticVersions, error) {
 	if v == nil {
 		return nil, errors.New("misc: client versions are required")

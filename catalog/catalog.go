@@ -1,15 +1,16 @@
-// Package catalog is a [misc.VersionSource] and a [misc.SquareSource] over the
-// version files of SealTalk's servers, and over a file with several releases:
+// Package catalog implements misc.VersionSource and misc.SquareSource with
+// files in a directory. They are the version files of SealTalk's own servers,
+// and a file that can offer different releases to different clients:
 //
 //	squirrel.json        one desktop release for everyone; see [ParseRelease]
-//	releases.json        in its place: several desktop releases, and who gets which; see [ParseReleases]
+//	releases.json        replaces squirrel.json: several desktop releases, and which client gets which; see [ParseReleases]
 //	client_version.json  the versions of the mobile clients; see [ParseClientVersions]
-//	demo_square.json     optional: the chat rooms and groups on the clients' square; see [ParseSquare]
+//	demo_square.json     optional: the chat rooms and groups that clients offer to everyone; see [ParseSquare]
 //
-// A file may change at any time, and nothing has to be restarted. To publish,
-// write the new file under another name and rename it into place. A file that
-// is written in place works as well: while it is half-written it is invalid,
-// and an invalid file never replaces a good one.
+// You may change a file at any time; the server need not be restarted. To
+// publish, write the new file under another name and rename it. You may also
+// write it in place: while it is half-written it is invalid, and an invalid
+// file never replaces a valid one.
 package catalog
 
 import (
@@ -41,20 +42,22 @@ const (
 	maxSize = 1 << 20
 )
 
-// Config holds what a [Catalog] works with. Its zero value is ready to use.
+// Config configures a [Catalog]. The zero value is ready to use.
 type Config struct {
 	// Codec encodes the ids in demo_square.json that are numbers. It is
-	// required if the file has one.
+	// required if the file has one: {"id": 16} needs a Codec, {"id":
+	// "kFpN4KiZn"} does not. A number in quotes is a public id.
 	Codec *n3d.Codec
 
-	// Decided is called with each decision that releases.json makes, for metrics:
-	// how many clients a rollout holds back, for example. The request waits for
-	// it, and several may call it at the same time. All of q but its version is
-	// unchecked text of the client's. Nil means no call.
+	// Decided, if it is not nil, is called for each decision that LatestRelease
+	// makes from releases.json, for example to count the clients that a rollout
+	// excludes. It is not called for squirrel.json. LatestRelease waits for it,
+	// and several calls may run at the same time. q.Version is valid; the other
+	// fields of q are unchecked text from the client.
 	Decided func(ctx context.Context, q misc.UpdateQuery, why Reason)
 
-	// Logger receives a line for each file that is reloaded or refused. Nil
-	// means slog.Default().
+	// Logger receives a line for each file that is reloaded or found invalid,
+	// and the warnings that [Catalog] describes. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -66,20 +69,20 @@ var (
 // A Catalog serves the files in a directory. Make one with [Open]; there is
 // nothing to close.
 //
-// When a second or more has passed since the last look at the files, the next
-// request reads all of them before it is answered, and serves what they hold by
-// then. Requests that come in meanwhile do not wait: they are answered from the
-// files as they were.
+// It reads the files again at most once a second: the first call of a method
+// after a second has passed reads all of them, and returns what they hold then.
+// Calls made meanwhile do not wait; they return what the files held before.
 //
-// A file that is missing, unreadable or invalid is logged as an error, once
-// until that error changes, and the last good one is served. Err reports it as
-// well. A good file that is reloaded is logged with its version. The files are
-// independent: one that is invalid does not hold up the others.
+// If a file is missing, unreadable or invalid, the last valid one is served.
+// The error is logged, once until it changes, and returned by Err. A file that
+// is reloaded is logged with its version. The files are independent: an invalid
+// one does not keep the others from being reloaded.
 //
-// Once there is a valid releases.json, it is used and squirrel.json is no longer
-// read, which is logged once. There is no way back but to open the Catalog
-// again. A new releases.json that lacks a version that was not withdrawn, or
-// that lowers a rollout, is used, and logged as a warning.
+// As soon as there is a valid releases.json, the Catalog logs that, uses it,
+// and no longer reads squirrel.json. To go back, remove releases.json and open
+// a new Catalog. If a new releases.json drops a release that was not withdrawn,
+// or lowers a rollout (the share of clients that a release is offered to), it
+// is used, and a warning is logged.
 type Catalog struct {
 	decided func(context.Context, misc.UpdateQuery, Reason)
 	logger  *slog.Logger
@@ -95,10 +98,11 @@ type Catalog struct {
 	square   *file[misc.Square]
 }
 
-// Open returns a Catalog over the files in dir. client_version.json must be
-// there, and releases.json or squirrel.json. Each file must be valid, in UTF-8
-// (a byte order mark is skipped) and not larger than 1 MiB. The error joins every
-// problem of all files, each with its file and field.
+// Open returns a Catalog of the files in dir. There must be a
+// client_version.json, and a releases.json or a squirrel.json; with a
+// releases.json, squirrel.json is not read. Each file must be valid JSON in
+// UTF-8 of at most 1 MiB; a byte order mark is skipped. The error joins all
+// problems of all files, each with its file and field.
 func Open(dir string, cfg Config) (*Catalog, error) {
 	c := &Catalog{
 		decided:  cfg.Decided,
@@ -134,9 +138,9 @@ func Open(dir string, cfg Config) (*Catalog, error) {
 
 const releasesUsed = "catalog: releases.json is used, squirrel.json is not read"
 
-// LatestRelease returns the release that [Releases.Choose] has for q, or
-// misc.ErrNoRelease. As long as there is no releases.json, it returns the one in
-// squirrel.json, whatever q says.
+// LatestRelease returns the release that [Releases.Choose] chooses for q, or
+// misc.ErrNoRelease. Without a releases.json, it returns the release in
+// squirrel.json, whatever q is.
 func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
 	releases, err := serve(ctx, c, c.releases)
 	switch {
@@ -158,8 +162,8 @@ func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.
 	return r, nil
 }
 
-// Releases returns what LatestRelease chooses from now: releases.json, or one
-// release for everyone, that of squirrel.json.
+// Releases returns the releases that LatestRelease chooses from at present:
+// those of releases.json or, without one, the release in squirrel.json.
 func (c *Catalog) Releases() *Releases {
 	c.look()
 	if s := c.releases.current.Load().good; s != nil {
@@ -173,8 +177,8 @@ func (c *Catalog) ClientVersions(ctx context.Context) (*misc.ClientVersions, err
 	return serve(ctx, c, c.clients)
 }
 
-// Square returns the square in demo_square.json. It returns misc.ErrNoSquare as
-// long as there has been no valid one.
+// Square returns the square in demo_square.json, or misc.ErrNoSquare if there
+// has been no valid one.
 func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
 	s, err := serve(ctx, c, c.square)
 	if s == nil && err == nil {
@@ -183,10 +187,11 @@ func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
 	return s, err
 }
 
-// Err returns nil while all files are good, and otherwise what is wrong with
-// them, in the form that Open reports it. It looks at the files when a look is
-// due, so it is right without any traffic. It also reports a look of another
-// caller that has not ended after ten seconds, as on a file system that hangs.
+// Err returns nil if all files are valid, and otherwise what is wrong with
+// them, as Open reports it. It reads the files again if a second has passed, so
+// it is up to date even if no other method is called. If another call has been
+// reading the files for more than ten seconds, as on a file system that hangs,
+// Err reports that too.
 func (c *Catalog) Err() error {
 	c.look()
 	since := c.now().Sub(c.start) - time.Duration(c.looked.Load())

@@ -13,56 +13,64 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A Reason says why a client gets the answer that it gets, or why one release
-// is not that answer.
+// A Reason says why a client is offered a release or none, or why it is not
+// offered one particular release.
 type Reason string
 
-// The reasons of an answer. All but the first two are about the newest release
-// above the client's version, without those that are withdrawn or on a less
-// stable channel. They name the first thing that kept it from the client, in this
-// order.
+// The reasons that [Releases.Choose] returns. All but the first two are about the
+// newest release that the client does not have yet, that is not withdrawn and
+// that is on the client's channel or a more stable one. They name the first
+// condition, in this order, that keeps the client from getting that release.
 const (
-	ReasonUpdate    Reason = "update"     // the client gets a release
-	ReasonCurrent   Reason = "current"    // nothing is newer
-	ReasonPlatform  Reason = "platform"   // no build for the client's platform
-	ReasonArch      Reason = "arch"       // no build for its CPU
-	ReasonOS        Reason = "os"         // no build for the version of its OS
-	ReasonOSUnknown Reason = "os-unknown" // the version of its OS is not known well enough
-	ReasonFrom      Reason = "from"       // its version is too old to install this release directly
-	ReasonRollout   Reason = "rollout"    // it is outside the rollout
-	ReasonNoID      Reason = "no-id"      // there is a rollout, and it sent no id
+	ReasonUpdate    Reason = "update"     // the client is offered a release
+	ReasonCurrent   Reason = "current"    // no release is newer
+	ReasonPlatform  Reason = "platform"   // the release has no build for the client's platform
+	ReasonArch      Reason = "arch"       // it has no build for the client's CPU
+	ReasonOS        Reason = "os"         // it has no build for the client's OS version
+	ReasonOSUnknown Reason = "os-unknown" // the client's OS version is not known well enough to choose a build
+	ReasonFrom      Reason = "from"       // the client's version is too old to install the release directly
+	ReasonRollout   Reason = "rollout"    // the client is outside the rollout, or the rollout is 0
+	ReasonNoID      Reason = "no-id"      // the release is offered to a share of the clients, and this one sent no id
 )
 
-// More reasons why one release is not the answer.
+// Further reasons why a client is not offered one particular release.
 const (
-	ReasonWithdrawn  Reason = "withdrawn"  // it was taken back
-	ReasonChannel    Reason = "channel"    // it is on a less stable channel than the client
-	ReasonSuperseded Reason = "superseded" // the client gets a newer one
+	ReasonWithdrawn  Reason = "withdrawn"  // the release was withdrawn
+	ReasonChannel    Reason = "channel"    // the release is on a less stable channel than the client
+	ReasonSuperseded Reason = "superseded" // the client is offered a newer one
 )
 
-// An Explanation is a decision in words, for people.
+// An Explanation is a decision of [Releases.Choose] in words.
 type Explanation struct {
-	Client   string    `json:"client"` // what the query says of the client
+	Client   string    `json:"client"` // what the query says about the client, with the defaults
 	Reason   Reason    `json:"reason"`
 	Releases []Verdict `json:"releases"` // newest first
 }
 
-// A Verdict is what a decision says about one release.
+// A Verdict says whether the client is offered one release, and why not.
 type Verdict struct {
 	Version string `json:"version"`
 	Channel string `json:"channel"`
-	Reason  Reason `json:"reason"` // ReasonUpdate: it is the answer; ReasonCurrent: it is not newer
+	Reason  Reason `json:"reason"` // ReasonUpdate: it is offered; ReasonCurrent: it is not newer
 	Detail  string `json:"detail"` // the reason in words
 }
 
-// Choose returns the release that the client asking q should install, nil if
-// there is none, and why. It depends on nothing but q and s. The Reason of an
-// invalid version is empty.
+// Choose returns the release that the client that sent q should install, or nil
+// if there is none, and the reason. If q.Version is invalid, the Reason is
+// empty. The result depends only on q and s.
 //
-// The newest release counts that is newer than q.Version, not withdrawn, on the
-// client's channel or a more stable one, and possible: it has a build for the
-// client's platform, CPU and OS, the client is not below its from, and its rollout
-// includes the client's id. An id of more than 256 bytes counts as not sent.
+// It chooses the newest release that meets all of these conditions:
+//
+//   - it is newer than q.Version
+//   - it is not withdrawn
+//   - it is on the client's channel or a more stable one
+//   - it has a build for the client's platform, CPU and OS version
+//   - the client's version is not older than the release's key from
+//   - its rollout includes q.ClientID
+//
+// A ClientID of more than 256 bytes counts as missing. For what counts if
+// another field of q is missing, see
+// https://github.com/sealtalk-go/misc/blob/main/docs/releases.md.
 func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 	c, err := s.client(q)
 	if err != nil {
@@ -87,8 +95,8 @@ func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 	return nil, why
 }
 
-// Explain explains what [Releases.Choose] decides. It returns
-// misc.ErrInvalidVersion for q.Version.
+// Explain explains what [Releases.Choose] returns for q. It returns
+// misc.ErrInvalidVersion if q.Version is invalid.
 func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	c, err := s.client(q)
 	if err != nil {

@@ -2,10 +2,11 @@ package catalog
 
 import "github.com/sealtalk-go/misc"
 
-// ParseClientVersions reads versions in the form of SealTalk's
-// client_version.json: an object with the keys iOS and Android, each an object
-// with version, build and url, whose values are those of [misc.ClientVersion],
-// and any others. The error joins every problem, each with its key.
+// ParseClientVersions parses versions in the form of SealTalk's
+// client_version.json: an object with the keys iOS and Android. Each is an
+// object with the keys version, build and url, for which the rules of
+// [misc.ClientVersion] hold. Other keys go to Extra. The error joins all
+// problems, each with its key.
 func ParseClientVersions(data []byte) (*misc.ClientVersions, error) {
 	v, _, found := parseClientVersions(data)
 	return v, found.join("catalog: ")

@@ -89,3 +89,17 @@ func ExampleParseRelease() {
 	// catalog: version: "1.0" is not a semantic version such as 1.0.2
 	// catalog: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
 }
+
+// A number as id needs Config.Codec. A string is a public id already.
+func ExampleParseSquare() {
+	for _, file := range []string{
+		`[{"id": "kFpN4KiZn", "type": "chatroom", "name": "Lobby"}]`,
+		`[{"id": 1, "type": "chatroom", "name": "Lobby"}]`,
+	} {
+		_, err := catalog.ParseSquare([]byte(file), nil)
+		fmt.Println(err)
+	}
+	// Output:
+	// <nil>
+	// catalog: [0].id: is a number, so Config.Codec is required
+}

@@ -15,10 +15,10 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// ParseRelease reads a release in the form of SealTalk's squirrel.json: an
-// object with the keys version, url, name, notes and pub_date, whose values are
-// those of [misc.ReleaseFields], and any others. The error joins every problem,
-// each with its key.
+// ParseRelease parses a release in the form of SealTalk's squirrel.json: an
+// object with the keys version, url, name, notes and pub_date, for which the
+// rules of [misc.ReleaseFields] hold. Other keys go to Extra. The error joins
+// all problems, each with its key.
 func ParseRelease(data []byte) (*misc.Release, error) {
 	r, _, found := parseRelease(data)
 	return r, found.join("catalog: ")
@@ -100,15 +100,17 @@ var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "univer
 //go:embed releases.schema.json
 var releasesSchema []byte
 
-// ReleasesSchema returns the JSON Schema of releases.json, for editors. It
-// cannot say everything that [ParseReleases] checks. The copy is the caller's.
+// ReleasesSchema returns the JSON Schema of releases.json, for editors.
+// [ParseReleases] checks more than the schema can express. The caller may
+// modify the returned slice.
 func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 
-// ParseReleases reads a releases.json, as docs/releases.md describes it. A key
-// that it does not know is an error, and so is one that appears twice in an
-// object. The error joins every problem, each with its path, such as
-// releases[2].builds[0].min_os. Whether a release meets the minimum is looked at
-// once there is no other.
+// ParseReleases parses a releases.json, whose keys are described in
+// https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A key that is
+// unknown, or that appears twice in an object, is an error. The error joins all
+// problems, each with its path, such as releases[2].builds[0].min_os. Whether
+// there is a release for the key minimum is checked only if there are no other
+// problems.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, _, found := parseReleases(data)
 	return s, found.join("catalog: ")
@@ -150,7 +152,8 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 	return s, s.String(), nil
 }
 
-// String returns how many releases there are, and the newest.
+// String returns the number of releases and the newest version, such as 2
+// releases up to 1.1.0.
 func (s *Releases) String() string {
 	if len(s.releases) == 0 {
 		return "no releases"

@@ -9,12 +9,12 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// ParseSquare reads a square in the form of SealTalk's demo_square.json: a list
-// of objects with the keys id, type, name, portraitUri, memberCount and
-// maxMemberCount, whose values are those of [misc.SquareEntry], and any others.
-// An id that is a string is a public id. An id that is a number is encoded with
-// codec, which may be nil if there is none. The error joins every problem, each
-// with its place in the list and its key.
+// ParseSquare parses a square in the form of SealTalk's demo_square.json: a
+// list of objects with the keys id, type, name, portraitUri, memberCount and
+// maxMemberCount, for which the rules of [misc.SquareEntry] hold. Other keys go
+// to Extra. An id is a string, which is a public id, or a number, which codec
+// encodes. codec may be nil if no id is a number. The error joins all problems,
+// each with its place in the list and its key.
 func ParseSquare(data []byte, codec *n3d.Codec) (*misc.Square, error) {
 	s, _, found := parseSquare(data, codec)
 	return s, found.join("catalog: ")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Warnings returns what is valid and probably a mistake, each behind its path in
-// the file.
+// Warnings returns a warning for each thing that is valid but probably a
+// mistake. A warning begins with the name of the file and the path in it.
 func (s *Releases) Warnings() (found []string) {
 	warn := func(path, format string, args ...any) {
 		if w := s.file + ": " + path + ": " + fmt.Sprintf(format, args...); !slices.Contains(found, w) {

@@ -1,26 +1,29 @@
-// Package httpapi serves a [misc.Service] over HTTP, as SealTalk's clients
-// expect it:
+// Package httpapi serves a misc.Service over HTTP, as SealTalk's clients expect
+// it:
 //
-//	GET, HEAD  /misc/latest_update?version=1.0.0   anyone
-//	GET, HEAD  /misc/client_version                anyone
-//	GET, HEAD  /misc/mobile_version                anyone
-//	GET, HEAD  /misc/demo_square                   anyone, if misc.Config.Square is set
-//	POST       /misc/send_message                  a logged-in user
-//	POST       /misc/set_screen_capture            a logged-in user
-//	POST       /misc/get_screen_capture            a logged-in user
-//	POST       /misc/send_sc_msg                   a logged-in user
+//	GET, HEAD  /misc/latest_update?version=1.0.0  a newer desktop release, or 204 if there is none
+//	GET, HEAD  /misc/client_version               the mobile versions
+//	GET, HEAD  /misc/mobile_version               the same, as {"code":200,"result":…}
+//	GET, HEAD  /misc/demo_square                  the square, or 404 if misc.Config.Square is nil
+//	POST       /misc/send_message                 send a message
+//	POST       /misc/set_screen_capture           switch the notices of a conversation on or off
+//	POST       /misc/get_screen_capture           read that setting
+//	POST       /misc/send_sc_msg                  tell a conversation about a screenshot
 //
-// Every body is application/json in UTF-8. An error carries its HTTP status
-// and {"code":<the same status>,"message":"…"}. The message names what is wrong
-// and shows nothing internal. No answer sets a cookie. No error carries code
-// 1000 or 10000, which log SealTalk's clients out, unless
-// Config.NotLoggedInCode says so.
+// The POSTs need a logged-in user, whom Config.CurrentUser names. The GETs are
+// open to everyone. [OpenAPI] returns the fields and answers of each endpoint.
 //
-// A request that reaches an endpoint has its path, such as
-// /misc/latest_update, in [http.Request.Pattern] afterwards, for metrics and
-// traces.
+// Every body is application/json in UTF-8. An error has its HTTP status, and a
+// body such as {"code":403,"message":"targetId is not a friend of yours"}, whose
+// code is the status. The message says what is wrong and shows no internal error. On code 1000 or 10000, some of SealTalk's clients log their user out,
+// so no error has one of these, unless Config.NotLoggedInCode says so. No
+// answer sets a cookie.
 //
-// Authentication, rate limits, CORS and compression are the host's.
+// The Handler sets the Pattern of the http.Request that it is given to the path
+// of the endpoint, such as /misc/latest_update, for metrics and traces. It does
+// not change the Pattern if the path is unknown.
+//
+// Login, rate limits, CORS and compression are left to your server.
 package httpapi
 
 import (
@@ -41,46 +44,53 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// DefaultMaxBodyBytes is the limit on a request body where Config sets none.
+// DefaultMaxBodyBytes is the limit on the body of a POST if Config.MaxBodyBytes
+// is 0.
 const DefaultMaxBodyBytes = 256 << 10
 
-// Config says how a [Handler] fits into its host. Service and CurrentUser are
-// required.
+// Config configures a Handler. Service and CurrentUser are required.
 type Config struct {
 	Service *misc.Service
 
-	// CurrentUser returns the public id of the user who sends a POST. An error
-	// that wraps ErrNotLoggedIn, or an empty id, answers 403. Any other error is
-	// the host's and answers 500. [UserFromContext] is ready for hosts whose
-	// middleware logs users in.
+	// CurrentUser returns the public id of the user who sends a POST. If the
+	// request has no valid login, it returns an error that wraps
+	// ErrNotLoggedIn, or an empty id, and the answer is 403. Any other error
+	// means that your login has failed, and the answer is 500. If a middleware
+	// logs your users in, use [UserFromContext].
+	//
+	// With package sqlstore, an id is what n3d encodes: kFpN4KiZn, not 1.
 	CurrentUser func(*http.Request) (string, error)
 
-	// NotLoggedInCode is the code in the body of the 403 that answers a request
-	// without login. 0 means 403. SealTalk's clients of 2025 go to their login
-	// page on 1000 and on nothing else; older ones log their user out on it.
+	// NotLoggedInCode is the code in the body of the 403 for a request without
+	// a login. 0 means 403. SealTalk's clients of 2025 go to their login page
+	// on 1000, and on no other code; older ones log their user out on it. It
+	// must not be negative or 200.
 	NotLoggedInCode int
 
-	// Prefix is the path that the endpoints are under, with a slash at both
-	// ends, such as /api/misc/. Empty means /misc/.
+	// Prefix is the path of the endpoints, with a slash at both ends:
+	// /api/misc/, not /api/misc. Empty means /misc/.
 	Prefix string
 
-	// MaxBodyBytes limits the body of a POST. 0 means DefaultMaxBodyBytes.
+	// MaxBodyBytes is the size of the largest body of a POST, in bytes. A
+	// larger one is answered 413. 0 means DefaultMaxBodyBytes. It must not be
+	// negative.
 	MaxBodyBytes int64
 
-	// NumericSendCode makes send_message answer {"code":200}, the number that
-	// SealTalk's own servers send, in place of the string that its API
-	// document shows. SealTalk's clients take both.
+	// NumericSendCode makes send_message answer {"code":200}, as SealTalk's own
+	// servers do, instead of {"code":"200"}, as SealTalk's API document says.
+	// SealTalk's clients accept both.
 	NumericSendCode bool
 
-	// Logger receives each 5xx once, with its cause. Nil means slog.Default().
+	// Logger logs each answer with a status of 500 or above once, with the
+	// error that caused it. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 //go:embed openapi.yaml
 var openAPI []byte
 
-// OpenAPI returns the contract of the endpoints, under the default prefix, as
-// an OpenAPI 3.0 document in YAML. The copy is the caller's.
+// OpenAPI describes the endpoints, under the default prefix, as an OpenAPI 3.0
+// document in YAML. The caller may modify the returned slice.
 func OpenAPI() []byte { return bytes.Clone(openAPI) }
 
 // A Handler serves the endpoints. Make one with [New].
@@ -96,7 +106,7 @@ type endpoint struct {
 
 var _ http.Handler = (*Handler)(nil)
 
-// New returns a Handler, or an error that names every fault of cfg.
+// New returns a Handler, or an error that names every problem with cfg.
 func New(cfg Config) (*Handler, error) {
 	var faults []error
 	if cfg.Service == nil {
@@ -146,8 +156,9 @@ func New(cfg Config) (*Handler, error) {
 	return h, nil
 }
 
-// ServeHTTP implements [http.Handler]. A panic in a part of the host's answers
-// 500 for that request, and is logged with its stack.
+// ServeHTTP implements http.Handler. If a part of your server panics, such as
+// Config.CurrentUser, the request is answered 500, and the panic is logged with
+// its stack.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {

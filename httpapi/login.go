@@ -7,23 +7,23 @@ import (
 	"net/http"
 )
 
-// ErrNotLoggedIn is what Config.CurrentUser returns or wraps when a request
-// carries no valid login.
+// ErrNotLoggedIn is returned or wrapped by Config.CurrentUser if the request
+// has no valid login.
 var ErrNotLoggedIn = errors.New("httpapi: not logged in")
 
 type userKey struct{}
 
 // WithUser returns a context that carries the public id of the logged-in user
-// for [UserFromContext]. It is for the middleware of hosts that log users in
-// before the handler is reached:
+// for [UserFromContext]. Call it in the middleware that logs your users in:
 //
 //	next.ServeHTTP(w, r.WithContext(httpapi.WithUser(r.Context(), id)))
 func WithUser(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, userKey{}, id)
 }
 
-// UserFromContext is a Config.CurrentUser that returns the id given to
-// [WithUser], or ErrNotLoggedIn if there is none or it is empty.
+// UserFromContext returns the id that was given to [WithUser]. It returns
+// ErrNotLoggedIn if there is none or if it is empty. Use it as
+// Config.CurrentUser.
 func UserFromContext(r *http.Request) (string, error) {
 	id, _ := r.Context().Value(userKey{}).(string)
 	if id == "" {

@@ -14,13 +14,13 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A Cloud stands in for RongCloud: an [http.Handler] that takes private and
-// group messages for one app, and keeps them. It checks the signature, and
-// takes only the parameters that misc.Message has use for. It does not look into
-// the content. For failures, put a handler in front of it.
+// A Cloud is a fake of RongCloud: an [http.Handler] that accepts private and
+// group messages for one app, and records them. It checks the signature,
+// refuses parameters that a misc.Message cannot set, and does not look into the
+// content. For failures, put a handler in front of it.
 //
-// Messages, nonces and values of msgRandom are kept until Reset; a nonce or a
-// msgRandom that comes again until then is refused. Make one with [NewCloud].
+// It keeps the messages, nonces and values of msgRandom until Reset, and
+// refuses a nonce or a msgRandom that it has. Make one with [NewCloud].
 type Cloud struct {
 	appKey, appSecret string
 
@@ -31,19 +31,20 @@ type Cloud struct {
 
 var _ http.Handler = (*Cloud)(nil)
 
-// NewCloud returns a Cloud that knows one app.
+// NewCloud returns a Cloud for one app.
 func NewCloud(appKey, appSecret string) *Cloud {
 	return &Cloud{appKey: appKey, appSecret: appSecret, seen: make(map[string]bool)}
 }
 
-// Delivered returns a copy of the messages taken, in the order in which they came.
+// Delivered returns the messages accepted since the last Reset, in the order in
+// which they came.
 func (c *Cloud) Delivered() []misc.Message {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.delivered)
 }
 
-// Reset forgets everything that came before.
+// Reset deletes the recorded messages, nonces and values of msgRandom.
 func (c *Cloud) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,8 +52,9 @@ func (c *Cloud) Reset() {
 	c.delivered = nil
 }
 
-// ServeHTTP answers as RongCloud does: {"code":200}, or an HTTP status and
-// code of its own with an errorMessage.
+// ServeHTTP answers as RongCloud does: {"code":200} for a message that it
+// accepts; otherwise an HTTP status of 400 or above, with RongCloud's code and
+// an errorMessage in the body.
 func (c *Cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m, refusal := c.read(w, r)
 	w.Header().Set("Content-Type", "application/json")

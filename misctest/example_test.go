@@ -10,22 +10,6 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// MyStore stands for the implementation under test.
-type MyStore struct{ *misc.MemoryStore }
-
-func ExampleTestScreenCaptureStore() {
-	// In a test file: func TestMyStore(t *testing.T) { … }
-	_ = func(t *testing.T) {
-		misctest.TestScreenCaptureStore(t, func(t *testing.T) misc.ScreenCaptureStore {
-			return MyStore{misc.NewMemoryStore()}
-		}, misctest.StoreOptions{
-			// A real one connects to the same database once more, and stops it.
-			Second: nil,
-			Break:  nil,
-		})
-	}
-}
-
 func ExampleTestRelations() {
 	// In a test file: func TestMyRelations(t *testing.T) { … }
 	_ = func(t *testing.T) {

@@ -12,20 +12,20 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// MessengerOptions let [TestMessenger] test more. Both functions are about the
-// messenger that was made last, until mend is called.
+// MessengerOptions make [TestMessenger] test more rules. Both functions act on
+// the messenger that newMessenger returned last. What they return ends that.
 type MessengerOptions struct {
-	// Refuse makes the cloud refuse every message and take none.
+	// Refuse makes the chat cloud refuse every message.
 	Refuse func(t *testing.T) (mend func())
 
-	// Lose makes the cloud take every message, but breaks the connection before
-	// any answer is out, or answers that it has failed.
+	// Lose makes the chat cloud accept every message and then close the
+	// connection without an answer, or answer that it has failed.
 	Lose func(t *testing.T) (mend func())
 }
 
-// TestMessenger tests a messenger. delivered returns all messages that the
-// chat cloud behind m took so far, in any order, and is not called while one
-// is being sent. For each call of newMessenger it begins with none.
+// TestMessenger tests a misc.Messenger. delivered returns all messages that the
+// chat cloud has accepted from m, in any order. It is not called while a
+// message is being sent.
 func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message), options ...MessengerOptions) {
 	o := optional(options)
 	rule := func(name string, check func(t *testing.T, m messenger)) {
@@ -207,7 +207,7 @@ func (m messenger) wantDelivered(t *testing.T, want []misc.Message) {
 
 var _ misc.Messenger = (*Messenger)(nil)
 
-// Messenger is a fake misc.Messenger that records what it is sent. The zero
+// A Messenger is a fake misc.Messenger that records the messages. The zero
 // value is ready to use.
 type Messenger struct {
 	mu        sync.Mutex
@@ -215,8 +215,8 @@ type Messenger struct {
 	err       error
 }
 
-// Send implements misc.Messenger. A type that is neither Private nor Group is
-// misc.ErrUnsupportedType.
+// Send implements misc.Messenger. If message.Type is neither Private nor Group,
+// it returns misc.ErrUnsupportedType.
 func (m *Messenger) Send(ctx context.Context, message misc.Message) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -233,14 +233,15 @@ func (m *Messenger) Send(ctx context.Context, message misc.Message) error {
 	return nil
 }
 
-// Fail makes every later Send return err and record nothing; nil ends that.
+// Fail makes every later Send return err and record nothing. Fail(nil) makes
+// Send work again.
 func (m *Messenger) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.err = err
 }
 
-// Delivered returns the messages sent so far, the first one first.
+// Delivered returns the messages sent so far, in order.
 func (m *Messenger) Delivered() []misc.Message {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,18 +1,20 @@
-// Package misctest tests implementations of the interfaces of package misc,
-// and stands in for them in the tests of a host.
+// Package misctest has test suites for implementations of the interfaces of
+// package misc, and fakes of them for the tests of your server.
 //
-// The suites [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
-// [TestVersionSource] and [TestMessenger] are called from a test of the
-// implementation, with a function that makes one. Each rule of the interface is
-// a subtest whose name says the rule. A subtest calls that function once; what
-// the calls return may share its data, such as one database. Some rules need
-// more, such as a second instance or a way to make the backend fail: pass it in
-// the options of the suite. The suites measure no time: an implementation that
-// blocks is stopped by the test's own timeout. Run them with the race detector.
+// Call a suite, [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
+// [TestVersionSource] or [TestMessenger], from a test, with a function that
+// returns the implementation. Each rule of the interface is a subtest, which
+// has the rule as its name and calls that function once. What the calls return
+// may share its data, such as one database. Some rules can be tested only if
+// the suite is given more, such as a second instance or a way to make the
+// backend fail; pass that in the options of the suite. What is not tested for
+// lack of an option is logged. The suites have no time limits of their own: an
+// implementation that blocks is stopped by the -timeout of go test. Run them
+// with the race detector.
 //
-// [Relations] and [Messenger] are fakes; misc.NewMemoryStore and
-// misc.NewStaticVersions serve for the other two interfaces. [Cloud] stands in
-// for RongCloud itself.
+// The fakes are [Relations], [Messenger], and [Cloud] for RongCloud itself. For
+// a misc.ScreenCaptureStore and a misc.VersionSource, use misc.NewMemoryStore
+// and misc.NewStaticVersions.
 package misctest
 
 import (
@@ -26,11 +28,12 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// Key is the n3d key of every id in the suites. An implementation that decodes
-// ids needs a codec with this key; to any other they are opaque strings.
+// Key is the n3d key of the ids in the suites. An implementation that decodes
+// ids needs a codec with this key. To any other, the ids are opaque strings.
 const Key = "11EdDIaqpcim"
 
-// ID returns the public id of n under [Key]. It panics for 0, which has none.
+// ID returns the public id of n under [Key]. It panics if n is 0, which has no
+// public id.
 func ID(n uint32) string { return must(codec.Encode(n)) }
 
 var codec = must(n3d.New(Key))

@@ -30,6 +30,8 @@ func TestIDsOfTheSuitesHaveTheOrderAndTheCaseThatTheRulesNeed(t *testing.T) {
 	}
 }
 
+func TestTheStoreOfTheExampleKeepsTheRules(t *testing.T) { testMyStore(t) }
+
 func TestRelationsDoNotChangeWithTheirWorld(t *testing.T) {
 	w := misctest.World{Friends: [][2]string{{"ann", "bob"}}, Groups: map[string][]string{"club": {"ann"}}}
 	r := misctest.NewRelations(w)

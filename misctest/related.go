@@ -9,7 +9,7 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// RelatedOptions let [TestRelatedStore] test more. The functions are those of
+// RelatedOptions make [TestRelatedStore] test more rules. The fields are as in
 // [StoreOptions] and [RelationsOptions].
 type RelatedOptions struct {
 	Second func(t *testing.T) misc.RelatedStore
@@ -17,10 +17,10 @@ type RelatedOptions struct {
 	Break  func(t *testing.T) (mend func())
 }
 
-// TestRelatedStore tests what a misc.RelatedStore adds to a store and to
-// relations, which have suites of their own: RelatedScreenCapture keeps the
-// rules of AreFriends and IsGroupMember and answers as they do. The demands are
-// those of [TestRelations] and [TestScreenCaptureStore].
+// TestRelatedStore tests the method RelatedScreenCapture of a
+// misc.RelatedStore: it must follow the rules of AreFriends and IsGroupMember,
+// and answer as they do. Test the other methods with [TestScreenCaptureStore]
+// and [TestRelations]; what these require of the data is required here too.
 func TestRelatedStore(t *testing.T, newStore func(t *testing.T, w World) misc.RelatedStore, options ...RelatedOptions) {
 	o := optional(options)
 	testRelations(t, func(t *testing.T, w World) misc.Relations { return asRelations{newStore(t, w)} }, RelationsOptions{o.Change, o.Break})

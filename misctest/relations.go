@@ -9,14 +9,14 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A World is who is related to whom, in public ids. Nobody else is.
+// A World lists who is related to whom, in public ids. Nobody else is.
 type World struct {
-	Friends [][2]string         // each pair once; either counts the other among their friends
+	Friends [][2]string         // each pair once; each is a friend of the other
 	Groups  map[string][]string // the members of each group
 }
 
-// RelationsOptions let [TestRelations] test more. Both functions are about the
-// relations that were made last.
+// RelationsOptions make [TestRelations] test more rules. Both functions act on
+// the relations that newRelations returned last.
 type RelationsOptions struct {
 	// Change replaces the friendships and memberships in before, which exist,
 	// by those in after.
@@ -26,10 +26,10 @@ type RelationsOptions struct {
 	Break func(t *testing.T) (mend func())
 }
 
-// TestRelations tests an implementation over the data in w, which
-// newRelations puts there before it returns. No two rules use the same user or
-// group, so that the data of all calls may be one database; it should hold
-// nothing else about ID(1) to ID(5000).
+// TestRelations tests misc.Relations. newRelations must store the friendships
+// and memberships of w before it returns. No two rules use the same user or
+// group, so all calls may use one database. It should hold nothing else about
+// ID(1) to ID(5000).
 func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, options ...RelationsOptions) {
 	testRelations(t, newRelations, optional(options))
 }
@@ -233,14 +233,14 @@ func (r relations) wantFailures(t *testing.T, ctx context.Context, user, other u
 
 var _ misc.Relations = (*Relations)(nil)
 
-// Relations is a fake misc.Relations. It takes every id. Make one with
-// [NewRelations].
+// Relations are fake misc.Relations, to which every string is an id. Make them
+// with [NewRelations].
 type Relations struct {
 	friends [][2]string
 	groups  map[string][]string
 }
 
-// NewRelations returns the relations in w, which it does not keep.
+// NewRelations returns Relations with a copy of w.
 func NewRelations(w World) *Relations {
 	r := &Relations{slices.Clone(w.Friends), maps.Clone(w.Groups)}
 	for g, members := range r.groups {

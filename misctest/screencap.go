@@ -7,21 +7,21 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// StoreOptions let [TestScreenCaptureStore] test more. Both functions are about
-// the store that was made last.
+// StoreOptions make [TestScreenCaptureStore] test more rules. Both functions
+// act on the store that newStore returned last.
 type StoreOptions struct {
-	// Second returns another instance over the same data, as a second server
-	// would have.
+	// Second returns another instance that uses the same data, as a second
+	// server would have it.
 	Second func(t *testing.T) misc.ScreenCaptureStore
 
 	// Break makes the store's backend fail, until mend is called.
 	Break func(t *testing.T) (mend func())
 }
 
-// TestScreenCaptureStore tests a store. No conversation of the users and
-// groups ID(1) to ID(5000) may have a setting before the suite begins. No two
-// rules use the same conversation, so that all calls of newStore may return
-// the same store.
+// TestScreenCaptureStore tests a misc.ScreenCaptureStore. At the start, no
+// conversation of the users and groups ID(1) to ID(5000) may have a setting. No
+// two rules use the same conversation, so all calls of newStore may return the
+// same store.
 func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.ScreenCaptureStore, options ...StoreOptions) {
 	o := optional(options)
 	rule := func(name string, check func(t *testing.T, s misc.ScreenCaptureStore)) {

@@ -9,23 +9,23 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// VersionOptions let [TestVersionSource] test more.
+// VersionOptions make [TestVersionSource] test more rules. The functions act on
+// the source that newSource returned last.
 type VersionOptions struct {
-	// Query is one for which the source must have a release.
+	// Query is a query for which the source has a release.
 	Query misc.UpdateQuery
 
-	// Change gives the source that was made last another release for Query, or
-	// other client versions.
+	// Change gives the source another release for Query, or other client
+	// versions.
 	Change func(t *testing.T)
 
-	// Break makes the backend of the source that was made last fail, until mend
-	// is called.
+	// Break makes the backend fail, until mend is called.
 	Break func(t *testing.T) (mend func())
 }
 
-// TestVersionSource tests a source. Its data must hold client versions, and
-// change only when Change changes it. The source may choose the release by the
-// whole query.
+// TestVersionSource tests a misc.VersionSource. The source must have client
+// versions. Its data may change only through VersionOptions.Change. It may use
+// every field of the query to choose a release.
 func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
 	o := optional(options)
 	queries := []misc.UpdateQuery{o.Query, {Version: "1.0.0"}}

@@ -1,9 +1,9 @@
-// Package n3d encodes database ids as SealTalk's public ids, and back.
+// Package n3d translates between the numbers of users and groups in SealTalk's
+// database and their public ids, the strings that clients and RongCloud know.
 //
-// SealTalk never shows a database id. Each user and group id on the wire is the
-// N3D encoding of a number from 1 to 4294967295, under a key that a deployment
-// chooses once. The encoding hides numbers from view but does not protect them:
-// anyone who collects enough ids can find the key.
+// A number from 1 to 4294967295 has exactly one public id under a key, which a
+// deployment chooses once and keeps. The encoding hides the numbers from view
+// but does not protect them: anyone who collects enough ids can find the key.
 package n3d
 
 import (
@@ -31,15 +31,15 @@ type Codec struct {
 	places  [base][128]uint8 // the place of a symbol, base for any other byte
 }
 
-// New returns a Codec for key, the same string that the deployment's other
-// servers use. A key is at least five ASCII characters long. Up to 112
-// characters always fit; a longer key fits if the number that SealTalk's
-// servers make of it is at most 2^53, beyond which they disagree.
+// New returns a Codec for key, which must be the same string as on the
+// deployment's other servers. A key has at least five characters, all ASCII:
+// 11EdDIaqpcim, not abcd. Keys of up to 112 characters are always short enough.
+// A longer one is accepted if the number that SealTalk's servers compute from
+// it is at most 2^53; above that, the servers do not agree on the ids.
 //
-// With a few keys in a hundred, "mykey123" among them, the encoding of some ids
-// or of all would decode to another number, on SealTalk's own servers as well.
-// New refuses these keys. An error says what is wrong with the key and never
-// shows it.
+// New refuses a few keys in a hundred, mykey123 among them, with which some or
+// all public ids decode to another number, on SealTalk's own servers too. The
+// error says what is wrong with the key and does not show it.
 func New(key string) (*Codec, error) {
 	var keyCode uint64
 	for i := range len(key) {
@@ -82,7 +82,8 @@ func New(key string) (*Codec, error) {
 	return c, nil
 }
 
-// Encode returns the public id of id. The only error is misc.ErrInvalidID, for 0.
+// Encode returns the public id of a number. The only error is for 0, and
+// matches misc.ErrInvalidID.
 func (c *Codec) Encode(id uint32) (string, error) {
 	if id == 0 {
 		return "", fmt.Errorf("n3d: 0 has no public id: %w", misc.ErrInvalidID)
@@ -106,8 +107,8 @@ func (c *Codec) appendID(b []byte, id uint32) []byte {
 	return b
 }
 
-// Decode returns the id whose public id is public. Anything that Encode does
-// not produce is a [misc.IDError], so that each id has only one public id.
+// Decode returns the number of a public id. If Encode returns public for no
+// number, the error is a [*misc.IDError].
 func (c *Codec) Decode(public string) (uint32, error) {
 	id, ok := c.decode(public)
 	if !ok {

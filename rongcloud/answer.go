@@ -18,23 +18,24 @@ const (
 	maxRetryAfter = 24 * time.Hour // a longer wait counts as none
 )
 
-// An Error is an answer other than success. It wraps, and so matches with
-// errors.Is: misc.ErrRateLimited for code 1008 and HTTP 429; misc.ErrTimeout
-// for code 1050 and HTTP 504, where the cloud itself ran out of time;
-// misc.ErrRefused for everything else, such as a redirect, a page of a proxy
-// and an answer of over 64 KiB.
+// An Error is an answer of RongCloud that is not a success. It wraps
+// misc.ErrRateLimited for code 1008 or HTTP status 429, misc.ErrTimeout for
+// code 1050 or HTTP status 504, which mean that RongCloud itself timed out, and
+// misc.ErrRefused for any other, such as a redirect, the page of a proxy, or an
+// answer of more than 64 KiB.
 type Error struct {
 	HTTPStatus int
-	Code       int    // RongCloud's; 0 if the answer has none
-	Message    string // RongCloud's, cut after 256 bytes; may be empty
+	Code       int    // RongCloud's error code; 0 if the answer has none
+	Message    string // RongCloud's error message, cut after 256 bytes; may be empty
 	RequestID  string // the request's X-Request-ID
 
 	notJSON    bool
 	retryAfter time.Duration
 }
 
-// Error holds all that RongCloud's support asks for, and says so if the answer
-// cannot be RongCloud's.
+// Error returns a text with all fields, which RongCloud's support asks for. If
+// the answer is not valid JSON of at most 64 KiB, the text says so in place of
+// code and message.
 func (e *Error) Error() string {
 	answer := fmt.Sprintf("code %d, message %q", e.Code, e.Message)
 	if e.notJSON {
@@ -43,7 +44,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("rongcloud: %v: HTTP %d, %s (request %s)", e.Unwrap(), e.HTTPStatus, answer, e.RequestID)
 }
 
-// Unwrap returns the sentinel of package misc.
+// Unwrap returns misc.ErrRateLimited, misc.ErrTimeout or misc.ErrRefused.
 func (e *Error) Unwrap() error {
 	switch {
 	case e.Code == 1008, e.HTTPStatus == http.StatusTooManyRequests:
@@ -54,8 +55,9 @@ func (e *Error) Unwrap() error {
 	return misc.ErrRefused
 }
 
-// RetryAfter returns how long the answer asks to wait before the next message,
-// at most 24 hours; 0 if it does not say, or asks for more.
+// RetryAfter returns how long to wait before the next message, by the header
+// Retry-After. It returns 0 if there is none or if it asks for more than 24
+// hours.
 func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 
 // readAnswer returns nil if the answer is a success, and an *Error if not. A

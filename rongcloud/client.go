@@ -30,21 +30,23 @@ type Client struct {
 	hosts  *hosts
 }
 
-// Send hands m to RongCloud, and returns nil once it was taken. It leaves the
-// checks of [misc.Service.SendMessage] to its caller.
+// Send sends m to RongCloud, and returns nil if RongCloud has accepted it. It
+// does not make the checks of [misc.Service.SendMessage].
 //
 // Errors:
-//   - misc.ErrUnsupportedType for a type other than private and group;
-//   - an [*Error] for an answer other than success;
-//   - misc.ErrUnreachable if no connection could be made, it was lost before
-//     the whole answer had come, or the answer is not HTTP;
-//   - misc.ErrTimeout, with context.DeadlineExceeded, for a deadline, whether
-//     that of ctx or Config.Timeout;
-//   - context.Canceled when the caller gave up.
 //
-// After ErrTimeout, a lost connection, a 5xx or context.Canceled, nobody knows
-// whether the cloud took the message. With Idempotent the same is true of a
-// refusal: the cloud may have taken the first attempt and refused the second.
+//   - misc.ErrUnsupportedType if m.Type is neither Private nor Group
+//   - an [*Error] if RongCloud's answer is not a success
+//   - misc.ErrUnreachable if no connection could be made, the connection was
+//     lost before the whole answer had arrived, or the answer is not HTTP
+//   - misc.ErrTimeout and context.DeadlineExceeded if the deadline of ctx or
+//     Config.Timeout has passed
+//   - context.Canceled if ctx was cancelled
+//
+// After misc.ErrTimeout, a lost connection, a 5xx status or context.Canceled,
+// RongCloud may or may not have accepted the message. With Idempotent, the same
+// is true of a refusal: RongCloud may have accepted the first attempt and
+// refused the second.
 func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	path, form, err := publication(m)
 	if err != nil {
@@ -76,8 +78,8 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	return nil
 }
 
-// CloseIdleConnections closes the connections that no Send is using, those of
-// Config.HTTPClient if there is one.
+// CloseIdleConnections closes the connections that are not in use. If
+// Config.HTTPClient has a Transport, they are those of that Transport.
 func (c *Client) CloseIdleConnections() {
 	c.http.CloseIdleConnections()
 }

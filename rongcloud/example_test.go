@@ -25,6 +25,23 @@ func ExampleNew() {
 	_ = misc.Config{Messenger: client} // and the other three, for misc.New
 }
 
+// New reports all problems at once.
+func ExampleNew_invalid() {
+	_, err := rongcloud.New(rongcloud.Config{
+		AppKey:    "your-app-key",
+		AppSecret: "your-app-secret\n",            // right: without the newline of the file that it is from
+		Region:    "chat.example.com",             // right: https://chat.example.com
+		Backup:    "https://chat-b.example.com/?", // right: https://chat-b.example.com
+		Timeout:   -time.Second,                   // right: 5 * time.Second, or 0 for 10 seconds
+	})
+	fmt.Println(err)
+	// Output:
+	// rongcloud: Config.AppSecret is required, in printable ASCII without spaces
+	// rongcloud: Config.Region must be one of the constants or an http(s) URL without user, query and fragment
+	// rongcloud: Config.Backup must be an http(s) URL without user, query and fragment
+	// rongcloud: Config.Timeout must not be negative
+}
+
 // A private cloud, here played by misctest.Cloud, has hosts of its own.
 func ExampleClient_Send() {
 	cloud := misctest.NewCloud("app-key", "app-secret")

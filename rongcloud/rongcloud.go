@@ -1,20 +1,21 @@
-// Package rongcloud is a [misc.Messenger] over the RongCloud Server API, on
-// net/http alone.
+// Package rongcloud implements misc.Messenger with the Server API of RongCloud,
+// a messaging service. It uses net/http alone, no SDK.
 //
-// A [Client] belongs to one app; a process may have any number of them. The
-// User-Agent of its requests is sealtalk-misc-go.
+// A [Client] sends for one RongCloud app. A process may have any number of
+// Clients. The User-Agent of their requests is sealtalk-misc-go.
 //
 // # The backup host
 //
-// Every named [Region] has a backup host, and a private cloud may have one.
-// After an unreachable host, a time-out (also that of a caller's context) or a
-// 5xx the Client goes over to the other host and stays there until that one
-// fails; it changes hosts at most once every 30 seconds.
+// Each of the Region constants has a backup host, and a private cloud may have
+// one; see Config.Backup. If a host cannot be reached, does not answer in time
+// or answers with a 5xx status, the Client switches to the other host, and uses
+// that one until it fails too. It switches at most once every 30 seconds.
 //
-// Send makes a second attempt, on the other host, in two cases only: the first
-// one never got a connection, so the message cannot have reached the cloud; or
-// Config.Idempotent is set, and the cloud knows the message again. That attempt
-// is also made within the 30 seconds, and then does not change hosts.
+// Send makes a second attempt, on the other host, in two cases only: if the
+// first attempt never got a connection, so that the message cannot have reached
+// the cloud, or if Config.Idempotent is set, so that the cloud recognizes a
+// message that it already has. It makes this attempt even if the Client has
+// switched within the last 30 seconds; the Client does not switch again then.
 package rongcloud
 
 import (
@@ -27,8 +28,8 @@ import (
 	"time"
 )
 
-// A Region is the base URL of the cloud that an app belongs to: one of the
-// regions below, or a private cloud.
+// A Region is the base URL of the API for an app: one of the constants, or the
+// URL of a private cloud.
 type Region string
 
 // The regions of RongCloud's public cloud.
@@ -40,7 +41,7 @@ const (
 	SaudiArabia  Region = "https://api.sau-light-api.com"
 )
 
-// backup returns the backup host of a named region, and "" for any other.
+// backup returns the backup host of a Region constant, and "" for any other.
 func (r Region) backup() string {
 	switch r {
 	case Beijing, Singapore, SingaporeB, NorthAmerica, SaudiArabia:
@@ -49,41 +50,53 @@ func (r Region) backup() string {
 	return ""
 }
 
-// Config says which app a [Client] sends for, and how. Packages fmt,
-// encoding/json and log/slog do not show its secret. Package fmt shows it all
-// the same for the verbs %p and %w, which do not fit a Config, and if the Config
-// is in an unexported field of another struct.
+// Config configures a [Client]. Packages fmt, encoding/json and log/slog do not
+// print AppSecret, with two exceptions: fmt prints it for the verbs %p and %w,
+// which are wrong for a Config, and if the Config is in an unexported field of
+// another struct.
 type Config struct {
-	AppKey    string // required
-	AppSecret string `json:"-"` // required; JSON neither shows nor sets it
+	AppKey string // required; printable ASCII without spaces
 
-	// Region is required: a named one, or the http or https URL of a private
-	// cloud, without user, query and fragment.
+	// AppSecret is required, in printable ASCII without spaces. A secret that is
+	// read from a file often ends in a newline, which is refused: use
+	// strings.TrimSpace. Package encoding/json neither prints nor sets it.
+	AppSecret string `json:"-"`
+
+	// Region is required: one of the constants, or the http or https URL of a
+	// private cloud, without user, query and fragment:
+	// https://chat.example.com:8443, not chat.example.com.
 	Region Region
 
 	// Backup is the URL of the backup host of a private cloud, if it has one.
-	// It must be empty for a named region.
+	// It must be empty if Region is one of the constants, which have their own.
 	Backup string
 
-	// Idempotent sends msgRandom, by which the cloud refuses to take a message
-	// twice within a minute. RongCloud switches this on for an app on request.
-	// If it has not, messages may be delivered twice.
+	// Idempotent sends a random number with each message, the parameter
+	// msgRandom. RongCloud then refuses a second message with the same number
+	// within a minute, so that Send may try again. Set it only if RongCloud has
+	// switched that on for your app, which it does on request: otherwise
+	// messages may be delivered twice.
 	Idempotent bool
 
-	// Timeout limits one Send with both its attempts; 0 means 10 seconds. If
-	// there is a backup host, the first attempt may take a third of it to
-	// connect or, with Idempotent, half of it in all, but at most 30 seconds.
+	// Timeout limits a Send, with both attempts: 10 * time.Second, not 10. 0
+	// means 10 seconds. It must not be negative. If there is a backup host, the
+	// first attempt has a third of the time to get a connection. With
+	// Idempotent, it has half of the time, but at most 30 seconds, to get its
+	// answer.
 	Timeout time.Duration
 
-	// HTTPClient makes the requests, but never follows a redirect. If it or its
-	// Transport is nil, the Client has a transport of its own, which uses the
-	// proxy that the environment names, drops idle connections before RongCloud
-	// does, and keeps to fewer than 80 requests on a connection, as RongCloud
-	// asks. Another Transport has to see to that itself, or wrap [NewTransport].
+	// HTTPClient makes the requests. Its CheckRedirect is not used: no redirect
+	// is followed. If it or its Transport is nil, the Client uses
+	// [NewTransport]. Another transport should wrap that one, or itself do what
+	// RongCloud asks for: close idle connections before RongCloud does, and
+	// send fewer than 80 requests over a connection.
+	//
+	//	&http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(3 * time.Second))} // right
+	//	&http.Client{Transport: http.DefaultTransport}                                           // wrong
 	HTTPClient *http.Client `json:"-"`
 }
 
-// New returns a Client for cfg, or an error that names every problem with it.
+// New returns a Client for cfg, or an error that names every problem with cfg.
 func New(cfg Config) (*Client, error) {
 	cfg.Region = Region(strings.TrimRight(string(cfg.Region), "/"))
 	cfg.Backup = strings.TrimRight(cfg.Backup, "/")
@@ -117,9 +130,9 @@ func (c Config) validate() error {
 	}
 	add(!isCredential(c.AppKey), "AppKey is required, in printable ASCII without spaces")
 	add(!isCredential(c.AppSecret), "AppSecret is required, in printable ASCII without spaces")
-	add(!isBaseURL(string(c.Region)), "Region must be a named region or an http(s) URL without user, query and fragment")
+	add(!isBaseURL(string(c.Region)), "Region must be one of the constants or an http(s) URL without user, query and fragment")
 	add(c.Backup != "" && !isBaseURL(c.Backup), "Backup must be an http(s) URL without user, query and fragment")
-	add(c.Backup != "" && c.Region.backup() != "", "Backup is for private clouds: a named region has its own")
+	add(c.Backup != "" && c.Region.backup() != "", "Backup is for private clouds: the Region constants have their own")
 	add(c.Timeout < 0, "Timeout must not be negative")
 	return errors.Join(problems...)
 }

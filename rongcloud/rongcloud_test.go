@@ -23,9 +23,9 @@ func TestNewNamesEveryProblemAtOnceAndNoValue(t *testing.T) {
 	const (
 		badKey    = "Config.AppKey is required, in printable ASCII without spaces"
 		badSecret = "Config.AppSecret is required, in printable ASCII without spaces"
-		badRegion = "Config.Region must be a named region or an http(s) URL without user, query and fragment"
+		badRegion = "Config.Region must be one of the constants or an http(s) URL without user, query and fragment"
 		badBackup = "Config.Backup must be an http(s) URL without user, query and fragment"
-		ownBackup = "Config.Backup is for private clouds: a named region has its own"
+		ownBackup = "Config.Backup is for private clouds: the Region constants have their own"
 		badTime   = "Config.Timeout must not be negative"
 	)
 	valid := rongcloud.Config{AppKey: appKey, AppSecret: appSecret, Region: rongcloud.Beijing}

@@ -14,11 +14,13 @@ import (
 // fewer than 80, since its load balancing follows connections.
 const maxUses = 79
 
-// NewTransport returns the transport of a [Client] that is given none, for hosts
-// that wrap it, to trace requests for example. It may take connect to make a
-// connection, and keeps connections as RongCloud asks, which drops those that are
-// idle for about 55 seconds. It speaks HTTP/1 alone: HTTP/2 would send everything
-// over one connection.
+// NewTransport returns the transport that a [Client] uses if it is given none.
+// Wrap it, for example to trace requests, and pass it on in Config.HTTPClient.
+// A TCP connection, and after it a TLS handshake, may take connect; 0 means no
+// limit. The transport closes connections after 50 seconds without use, since
+// RongCloud drops them after about 55, and uses a connection for fewer than 80
+// requests. It speaks HTTP/1 only, since HTTP/2 would send everything over one
+// connection. It uses the proxy that the environment names.
 func NewTransport(connect time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: connect}
 	return &http.Transport{

@@ -132,10 +132,10 @@ var tables = []struct {
 
 type column struct{ name, rights string }
 
-// Schema returns the statements that make the tables of a fresh database, as
-// [Migrate] runs them. They hold what this package needs and little more; a
-// host adds what else it knows of friends and members. The row of a user who
-// leaves a group must be deleted.
+// Schema returns the statements that create the tables in a new database, as
+// [Migrate] runs them. The tables have the columns that this package needs and
+// few others; add those that your server needs. group_members has no column
+// isDeleted: if a user leaves a group, delete the row.
 func Schema(d Dialect) ([]string, error) {
 	dialect, err := dialectOf(d)
 	if err != nil {
@@ -156,10 +156,10 @@ func (d dialect) create(table string) string {
 	return create + table + " " + statement
 }
 
-// Migrate makes the tables that the database does not have. It leaves a table
-// or view that exists as it is, whatever it looks like: [New] says what it
-// lacks. Several instances may run Migrate at once, and again at each start.
-// If no table is missing, it needs only the right to see them.
+// Migrate creates the tables that the database does not have. It does not
+// change or check a table or view that exists; [New] reports what those lack.
+// It may run at each start, and on several servers at once. If no table is
+// missing, it needs no privilege to create tables.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	dialect, err := dialectOf(d)
 	if err != nil {

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log"
 
 	"github.com/sealtalk-go/misc"
@@ -17,7 +18,7 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	defer db.Close()
-	codec, err := n3d.New("11EdDIaqpcim") // the key of your SealTalk servers
+	codec, err := n3d.New("11EdDIaqpcim") // the key of the SealTalk servers
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -29,5 +30,15 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	_ = misc.Config{Relations: store, Captures: store} // and Versions and Messenger
+	_ = misc.Config{Relations: store, Captures: store, Related: store} // and Versions and Messenger
+}
+
+// New reports all problems at once.
+func ExampleNew_invalid() {
+	_, err := sqlstore.New(context.Background(), nil, "mariadb", sqlstore.Config{}) // right: sqlstore.MySQL
+	fmt.Println(err)
+	// Output:
+	// sqlstore: dialect "mariadb" is unknown: use mysql, postgres or sqlite
+	// sqlstore: db is required
+	// sqlstore: Config.Codec is required
 }

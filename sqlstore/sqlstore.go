@@ -1,63 +1,75 @@
-// Package sqlstore implements misc.ScreenCaptureStore and misc.Relations over
-// SealTalk's own tables, in MySQL, MariaDB, PostgreSQL or SQLite. It imports no
-// driver: the host opens the *sql.DB with a driver and settings of its choice.
+// Package sqlstore implements misc.ScreenCaptureStore, misc.Relations and
+// misc.RelatedStore with SealTalk's own tables, in MySQL, MariaDB, PostgreSQL
+// or SQLite. It imports no driver: you open the *sql.DB with a driver and
+// settings of your choice.
 //
 // # Tables
 //
-// An existing deployment's tables screen_statuses, friendships and
-// group_members are used as they are, next to SealTalk's own server: the rows
-// are those that the Node server would write. Friendships and group_members may
-// be views. For a new deployment, [Migrate] makes the tables.
+// The package uses the tables screen_statuses, friendships and group_members of
+// an existing deployment as they are. SealTalk has a server in Node.js and one
+// in Java; both may go on using the tables, since the package writes the rows
+// that the Node.js server would write. The tables friendships and group_members
+// may be views. For a new deployment, [Migrate] creates the tables.
 //
-// A setting is one row. Its operateId is the number of the group, or those of
-// the two users joined by an underscore, the lower number first: 2_10. A user
-// counts another among their friends when friendships has the row (userId,
-// friendId) with status 20. A member of a group has a row in group_members,
-// with isDeleted 0 if that column exists, as in Node's table but not in Java's.
-// Make a new Store after adding or dropping it.
+// A setting is one row of screen_statuses. Its operateId is the number of the
+// group or, for a private chat, the numbers of the two users with an underscore
+// between them, the lower one first: 2_10. A user has another as a friend if
+// friendships has a row with this userId, this friendId and the status 20. A
+// user is a member of a group if group_members has a row for the two. If that
+// table has a column isDeleted, as that of the Node.js server has, it must be 0
+// in the row. Make a new Store after adding or dropping this column.
 //
-// CreatedAt and updatedAt are to the second at +08:00 on MySQL, whatever the
-// DSN's loc, as Node writes them; to the second in UTC on SQLite; and
-// timestamps with a time zone on PostgreSQL.
+// The columns createdAt and updatedAt are written to the second. On MySQL their
+// time zone is +08:00, whatever the loc of the DSN, as the Node.js server does
+// it; on SQLite it is UTC; on PostgreSQL they are timestamps with a time zone.
 //
 // # Instances
 //
-// Any number of instances, and SealTalk's own servers, may share one database.
-// Each question and each set is one statement outside any transaction, and an
-// acknowledged set is visible to all at once. A Store needs the right to SELECT
-// from the three tables, and to INSERT into and UPDATE screen_statuses; on
-// PostgreSQL also USAGE of the sequence if the id is a serial.
+// Any number of your servers, and SealTalk's own, may share one database. Each
+// call is one statement outside any transaction. When SetScreenCapture has
+// returned nil, the new setting is visible to all of them.
+//
+// A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
+// on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
+// enough, and it needs USAGE on the sequence of screen_statuses.id if that is a
+// serial. MySQL and MariaDB need the privileges on the whole of
+// screen_statuses.
 //
 // # Settings of the database
 //
 // By default a *sql.DB keeps only two idle connections, so that a busy server
-// connects and prepares all the time. Set SetMaxIdleConns to the same number as
-// SetMaxOpenConns, and SetConnMaxLifetime below MySQL's wait_timeout.
+// opens connections and prepares statements all the time. Call SetMaxIdleConns
+// with the same number as SetMaxOpenConns, and SetConnMaxLifetime with less
+// than MySQL's wait_timeout.
 //
 // On MySQL and PostgreSQL a call returns as soon as its context ends. MySQL
-// itself goes on waiting for a locked row for innodb_lock_wait_timeout, 50
-// seconds by default, and then carries out the set. A DSN such as
+// itself goes on waiting for a locked row, for 50 seconds by default, and may
+// still save the setting then. This DSN shortens the wait to five seconds, and
+// limits the time to connect:
 //
 //	user:password@tcp(host:3306)/sealtalk?innodb_lock_wait_timeout=5&timeout=5s
 //
-// shortens that, and limits the time to connect. On PostgreSQL use pgx: lib/pq
-// ignores the context while the server is silent.
+// On PostgreSQL use the driver pgx: lib/pq ignores the context while it waits
+// for an answer.
 //
-// SQLite lets one connection write at a time, and the others fail at once
-// unless told to wait. Let every connection wait, and keep a write-ahead log so
-// that reads need not; with modernc.org/sqlite:
+// On SQLite, one connection writes at a time, and the others fail at once
+// unless busy_timeout lets them wait. With a write-ahead log, readers need not
+// wait for a writer. This DSN, for modernc.org/sqlite, sets both for every
+// connection:
 //
 //	file:misc.db?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)
 //
-// A Store sends one set at a time to SQLite; the others wait without a
-// connection until their context ends. The wait for a writer outside the Store
-// ignores the context: keep busy_timeout below the limit of a request. A
-// database in memory needs SetMaxOpenConns(1): each connection has its own.
+// A Store saves one setting at a time on SQLite. Other calls of
+// SetScreenCapture wait for their turn without a connection, and return an
+// error if their context ends first. If another program is writing, a call
+// waits for up to busy_timeout, in milliseconds, whatever its context says, so
+// keep that below the time limit of your requests. For a database in memory
+// call SetMaxOpenConns(1), since each connection has a database of its own.
 //
-// The statements are prepared. A pooler that gives each statement another
-// connection must keep track of prepared statements, as PgBouncer does since
-// 1.21. The exec modes of pgx do not help with an older one: a Store prepares
-// its statements in all of them.
+// A Store uses prepared statements. A connection pooler in front of the
+// database must support them, as PgBouncer does since 1.21. The exec modes of
+// pgx are no help with an older one: the Store prepares its statements in all
+// of them.
 package sqlstore
 
 import (
@@ -75,26 +87,27 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// Dialect names the database behind a *sql.DB.
+// A Dialect names the kind of database behind a *sql.DB.
 type Dialect string
 
-// The databases that the package knows.
+// The supported databases.
 const (
 	MySQL      Dialect = "mysql" // and MariaDB
 	PostgreSQL Dialect = "postgres"
 	SQLite     Dialect = "sqlite" // 3.24 or newer
 )
 
-// Config says how a [Store] reads public ids.
+// Config configures a [Store].
 type Config struct {
-	// Codec translates between public ids and the numbers in the tables. It
-	// is required, and has the key of the deployment.
+	// Codec translates between public ids and the numbers in the tables. It is
+	// required. Its key must be that of the deployment's other servers: with
+	// another one, ids are invalid or mean other users.
 	Codec *n3d.Codec
 }
 
 var _ misc.RelatedStore = (*Store)(nil)
 
-// A Store answers from the tables. Make one with [New].
+// A Store answers from the tables of a database. Make one with [New].
 type Store struct {
 	codec  *n3d.Codec
 	time   func(time.Time) any
@@ -105,8 +118,9 @@ type Store struct {
 }
 
 // New checks the tables and prepares the statements. Its error names every
-// fault of cfg, or every table, column, key and, on PostgreSQL, right that is
-// missing. The host closes db, after the Store.
+// invalid argument or, if there is none, every table, column and unique key
+// that is missing, and on PostgreSQL every missing privilege. Close the Store
+// first and then db, which stays yours.
 func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error) {
 	dialect, err := dialectOf(d)
 	faults := []error{err}
@@ -162,9 +176,8 @@ func (s *Store) Close() error {
 	return errors.Join(faults...)
 }
 
-// ScreenCapture implements [misc.ScreenCaptureStore]. If an id of c is not one
-// of this deployment, or c is the zero Conversation, the error is
-// misc.ErrInvalidID.
+// ScreenCapture implements [misc.ScreenCaptureStore]. If an id of c cannot be
+// decoded, or c is the zero Conversation, the error wraps misc.ErrInvalidID.
 func (s *Store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
 	operateID, _, _, err := s.numbers(c)
 	if err != nil {
@@ -181,8 +194,10 @@ func (s *Store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.No
 	return misc.NoticeStatus(status), nil
 }
 
-// SetScreenCapture implements [misc.ScreenCaptureStore]. For a status other than
-// NoticeOff and NoticeOn the error is misc.ErrInvalidNoticeStatus.
+// SetScreenCapture implements [misc.ScreenCaptureStore]. If an id of c cannot
+// be decoded, or c is the zero Conversation, the error wraps misc.ErrInvalidID.
+// For a status other than NoticeOff and NoticeOn it is
+// misc.ErrInvalidNoticeStatus.
 func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
 	if status != misc.NoticeOff && status != misc.NoticeOn {
 		return misc.ErrInvalidNoticeStatus

@@ -1,19 +1,24 @@
-// Misc-catalog checks a directory of version files before it is published, and
-// explains which desktop release a client gets from it.
+// Misc-catalog checks version files before they are published, and explains
+// which desktop release a client gets from them.
 //
 //	misc-catalog check DIR [-strict] [-json]
 //	misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
 //
-// check prints every problem that keeps a server from using the files, and warns
-// of what is valid and probably a mistake.
+// DIR is a directory of files for package catalog: client_version.json, a
+// releases.json or squirrel.json, and perhaps a demo_square.json.
 //
-// explain prints the answer to GET /misc/latest_update?QUERY, and for each release
-// whether the client is offered it, or why not. QUERY is what a client sends, such
-// as 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a', or a whole URL.
+// check prints every problem that would make a server refuse the files, and a
+// warning for each thing that is valid but probably a mistake.
 //
-// The exit code is 0 if the files are valid, 1 if they are not or if a server would
-// refuse QUERY, and 2 if the command line is wrong. With -strict, check exits 1 for
-// a warning as well.
+// explain prints the answer to GET /misc/latest_update?QUERY and, for each
+// release, whether the client is offered it, or why not. QUERY is what a client
+// sends, such as 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a', or a
+// whole URL. -user-agent is the client's User-Agent, from which the version of
+// macOS is known.
+//
+// With -json, the output is JSON. The exit code is 0 on success, 1 if a file is
+// invalid or a server would answer QUERY with an error, and 2 if the command
+// line is wrong. With -strict, check also exits with 1 if there is a warning.
 package main
 
 import (

@@ -1,13 +1,13 @@
-// Quickstart starts a SealTalk-style server on loopback, walks through all
-// eight endpoints and their main refusals over HTTP, and prints what was asked,
-// what was answered, and what the chat cloud delivered to whom. It exits with
-// 1 if an answer is not the one expected.
+// Quickstart starts a demo server and a fake of RongCloud on loopback. It calls
+// all eight endpoints over HTTP, also with requests that are refused, and
+// prints each request, each answer, and each message that was delivered. It
+// exits with 1 if an answer is not the expected one.
 //
 //	go run ./examples/quickstart
 //	go run ./examples/quickstart -listen 127.0.0.1:8585
 //
-// With -listen it keeps serving instead: a page with two phones to try it on,
-// and requests to paste, which it prints.
+// With -listen it keeps running instead. It serves a page with two phones to
+// try the endpoints on, and prints curl commands to paste.
 package main
 
 import (

@@ -1,11 +1,13 @@
-// Command server is the misc endpoints as a small server that a team can run:
-// on a SQLite file, or on the MySQL or PostgreSQL database that its users,
-// friends and groups are in.
+// Server is a complete server for the endpoints of package misc, with database,
+// login, limits, logs, metrics and traces. It keeps its data in a SQLite file,
+// or uses the MySQL or PostgreSQL database that already has your users, friends
+// and groups.
 //
 //	go run ./examples/server
 //
-// starts it with a database file, demo users, versions and a stand-in for
-// RongCloud, and prints three commands to try. The -h flag lists the settings.
+// starts it with a new SQLite file, demo users, demo versions and a stand-in
+// for RongCloud, and prints three commands to try. The flag -h lists the
+// settings.
 package main
 
 import (
