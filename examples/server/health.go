@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -40,4 +41,15 @@ func ready(p *parts, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 		}
 		answer(w, status, body)
 	}
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // fails when the client has left
+}
+
+func answerError(w http.ResponseWriter, status int, message string) {
+	answer(w, status, map[string]any{"code": status, "message": message})
 }

@@ -90,14 +90,3 @@ func login(codec *n3d.Codec, s sessions) http.Handler {
 		answer(w, http.StatusOK, map[string]any{"code": 200, "result": map[string]string{"id": userID}})
 	}))
 }
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // fails when the client has left
-}
-
-func answerError(w http.ResponseWriter, status int, message string) {
-	answer(w, status, map[string]any{"code": status, "message": message})
-}
