@@ -1,3 +1,4 @@
+// Host is the program in the README: SealTalk's misc endpoints in a server of your own.
 package main
 
 import (
@@ -12,27 +13,26 @@ import (
 	"github.com/sealtalk-go/misc/rongcloud"
 )
 
-var sessions = map[string]string{"a-session-of-yours": "alice"} // cookie to public id: your login
+var sessions = map[string]string{"session-of-alice": "alice"} // session cookies and their users
 
-type relations struct{} // your users, friends and groups
+func currentUser(r *http.Request) (string, error) { // your login
+	if c, err := r.Cookie("session"); err == nil && sessions[c.Value] != "" {
+		return sessions[c.Value], nil
+	}
+	return "", httpapi.ErrNotLoggedIn
+}
 
-func (relations) AreFriends(_ context.Context, a, b string) (bool, error)    { return a != b, nil }
-func (relations) IsGroupMember(_ context.Context, u, g string) (bool, error) { return g == "all", nil }
+type relations struct{} // your friends and groups: here, everyone is a friend of everyone and in every group
+
+func (relations) AreFriends(context.Context, string, string) (bool, error)    { return true, nil }
+func (relations) IsGroupMember(context.Context, string, string) (bool, error) { return true, nil }
 
 func main() {
+	cloud := must(rongcloud.New(rongcloud.Config{
+		AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing}))
+	versions := must(catalog.Open("versions", catalog.Config{})) // a directory
 	svc := must(misc.New(misc.Config{
-		Versions:  must(catalog.Open(os.Getenv("VERSIONS"), catalog.Config{})), // squirrel.json, client_version.json
-		Relations: relations{},
-		Captures:  misc.NewMemoryStore(),
-		Messenger: must(rongcloud.New(rongcloud.Config{
-			AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing})),
-	}))
-	currentUser := func(r *http.Request) (string, error) {
-		if c, err := r.Cookie("session"); err == nil && sessions[c.Value] != "" {
-			return sessions[c.Value], nil
-		}
-		return "", httpapi.ErrNotLoggedIn
-	}
+		Versions: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
 	http.Handle("/misc/", must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: currentUser})))
 	log.Fatal(http.ListenAndServe("127.0.0.1:8585", nil))
 }

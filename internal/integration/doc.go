@@ -9,7 +9,7 @@
 //	cloud_    rongcloud and a chat cloud that misbehaves
 //	catalog_  catalog while its files change, and the schema of releases.json
 //	page_     the page of examples/quickstart, in a browser
-//	docs_     pages in docs, compared with the sources
+//	docs_     the README and the pages in docs, run or compared with the sources
 //	bench_    benchmarks and the soak test
 //	hosts_    docs/mounting.md: its programs, an own Relations and an own store
 //

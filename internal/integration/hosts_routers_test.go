@@ -77,9 +77,13 @@ func answerOf(t *testing.T, r *http.Request) (status int, body string) {
 // 127.0.0.1:8585 and 127.0.0.1:8586, and what it has printed.
 func runHost(t *testing.T, name string) (address, admin string, output func() string) {
 	t.Helper()
-	dir := t.TempDir()
+	return runProgram(t, t.TempDir(), string(must(os.ReadFile("hosts/"+name+"/main.go"))))
+}
+
+// runProgram is runHost for a program that is not in a file, in a folder.
+func runProgram(t *testing.T, dir, program string) (address, admin string, output func() string) {
+	t.Helper()
 	address, admin = fmt.Sprint("127.0.0.1:", must(freePort())), fmt.Sprint("127.0.0.1:", must(freePort()))
-	program := string(must(os.ReadFile("hosts/" + name + "/main.go")))
 	require.Equal(t, 1, strings.Count(program, "127.0.0.1:8585"))
 	library := must(filepath.Abs("../.."))
 	for file, text := range map[string]string{
@@ -106,7 +110,7 @@ func runHost(t *testing.T, name string) (address, admin string, output func() st
 	_, err = fmt.Fscan(bufio.NewReader(stdout), &pid)
 	require.NoError(t, err)
 	output = func() string { return string(must(os.ReadFile(filepath.Join(dir, "log")))) }
-	until(t, name, func() bool {
+	until(t, "the host listens", func() bool {
 		resp, err := http.Get("http://" + address)
 		if err == nil {
 			_ = resp.Body.Close()

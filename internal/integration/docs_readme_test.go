@@ -1,0 +1,269 @@
+//go:build unix
+
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sealtalk-go/misc"
+	"github.com/sealtalk-go/misc/catalog"
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/misctest"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+const readmePage = "../../README.md"
+
+var readmeBlocks = regexp.MustCompile("(?s)```(?:go|sh|sql)\n(.*?)```\n")
+
+// readmeBlock returns the block of code in the README that has these words.
+func readmeBlock(t *testing.T, words string) string {
+	t.Helper()
+	for _, block := range readmeBlocks.FindAllStringSubmatch(string(must(os.ReadFile(readmePage))), -1) {
+		if strings.Contains(block[1], words) {
+			return block[1]
+		}
+	}
+	require.FailNow(t, "no block of the README has "+words)
+	return ""
+}
+
+// readmeCommands returns what the README's curl commands ask of address.
+func readmeCommands(t *testing.T, address string) (requests []*http.Request) {
+	t.Helper()
+	for line := range strings.Lines(strings.ReplaceAll(readmeBlock(t, "curl "), "\\\n", "")) {
+		part := func(pattern string) string {
+			found := regexp.MustCompile(pattern).FindStringSubmatch(line)
+			require.NotNil(t, found, "%s in %s", pattern, line)
+			return found[1]
+		}
+		target := "http://" + address + part(`127\.0\.0\.1:8585(/[^ '\n]*)`)
+		if !strings.Contains(line, " -d ") {
+			requests = append(requests, must(http.NewRequestWithContext(t.Context(), "GET", target, nil)))
+			continue
+		}
+		r := must(http.NewRequestWithContext(t.Context(), "POST", target, strings.NewReader(part(`-d '([^']*)'`))))
+		r.Header.Set("Content-Type", part(`-H 'Content-Type: ([^']*)'`))
+		r.Header.Set("Cookie", part(`-b (\S+)`))
+		requests = append(requests, r)
+	}
+	return requests
+}
+
+// A reader starts the program with the stand-in for RongCloud, then puts their
+// users into a database. Here, the ids of both are numbers from the beginning.
+func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
+	replace := func(s string, oldnew ...string) string {
+		for i := 0; i < len(oldnew); i += 2 {
+			require.Equal(t, 1, strings.Count(s, oldnew[i]), oldnew[i])
+			s = strings.Replace(s, oldnew[i], oldnew[i+1], 1)
+		}
+		return s
+	}
+	const anImport = "\t\"github.com/sealtalk-go/misc/rongcloud\"\n"
+	cloud := fmt.Sprint("127.0.0.1:", must(freePort()))
+	inMemory := replace(readmeBlock(t, "func main"),
+		"func main() {\n", "func main() {\n\t"+replace(readmeBlock(t, "misctest.NewCloud"), "127.0.0.1:9000", cloud),
+		"rongcloud.Beijing", fmt.Sprintf("%q", "http://"+cloud),
+		anImport, anImport+"\t\"github.com/sealtalk-go/misc/misctest\"\n")
+	onDatabase := replace(inMemory,
+		regexp.MustCompile(`(?s)\tsvc := .*?\}\)\)\n`).FindString(inMemory), readmeBlock(t, "sqlstore.New"),
+		"\t\"context\"\n", "\t\"context\"\n\t\"database/sql\"\n",
+		anImport, anImport+"\t\"github.com/sealtalk-go/misc/n3d\"\n\t\"github.com/sealtalk-go/misc/sqlstore\"\n\t_ \"modernc.org/sqlite\"\n",
+		`"alice"`, fmt.Sprintf("%q", misctest.ID(1)))
+	files, _, found := strings.Cut(readmeBlock(t, "mkdir versions"), "go mod init")
+	require.True(t, found)
+	t.Setenv("APP_KEY", "any")
+	t.Setenv("APP_SECRET", "any")
+
+	for name, program := range map[string]string{"in memory": inMemory, "on a database": onDatabase} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			create := exec.CommandContext(t.Context(), "sh", "-ec", files)
+			create.Dir = dir
+			out, err := create.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			address, _, output := runProgram(t, dir, program)
+			friend := "bob"
+			if program == onDatabase {
+				friend = misctest.ID(2)
+				db := openSQLite(filepath.Join(dir, "misc.db"))
+				defer db.Close()
+				_, err := db.Exec(readmeBlock(t, "INSERT"))
+				require.NoError(t, err)
+			}
+			var answers []string
+			for _, r := range readmeCommands(t, address) {
+				if r.Method == http.MethodPost {
+					body := replace(string(must(io.ReadAll(r.Body))), "bob", friend)
+					r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+				}
+				status, body := answerOf(t, r)
+				require.Equal(t, http.StatusOK, status, "%s\n%s", body, output())
+				answers = append(answers, body)
+			}
+			require.Len(t, answers, 2)
+			assert.Contains(t, answers[0], `"version":"1.0.2"`)
+			assert.Equal(t, `{"code":200}`, answers[1])
+		})
+	}
+}
+
+// A documented field is one in the README's table of the endpoints.
+type documented struct {
+	name, kind string // the kind as in the table: query, number, string or object, …
+	required   bool
+	example    string // JSON, except in a query; empty if the row has fewer examples than fields
+}
+
+// readmeEndpoints reads the table: what each endpoint takes, and what it answers.
+func readmeEndpoints(t *testing.T) (asked, answered map[string][]documented) {
+	t.Helper()
+	asked, answered = map[string][]documented{}, map[string][]documented{}
+	_, table, found := strings.Cut(string(must(os.ReadFile(readmePage))), "\n## Endpoints\n")
+	require.True(t, found)
+	table, _, found = strings.Cut(table, "\n## ")
+	require.True(t, found)
+	code := regexp.MustCompile("`([^`]*)`")
+	endpoint, into := "", asked
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "|")
+		if len(cells) != 7 || !strings.Contains(cells[2], "`") {
+			continue
+		}
+		if name := code.FindStringSubmatch(cells[1]); name != nil {
+			endpoint, into = name[1], asked
+		}
+		if strings.Contains(cells[1], "200") {
+			into = answered
+		}
+		kinds, examples := strings.Split(strings.TrimSpace(cells[3]), ", "), code.FindAllStringSubmatch(cells[5], -1)
+		for i, field := range code.FindAllStringSubmatch(cells[2], -1) {
+			d := documented{name: field[1], kind: kinds[min(i, len(kinds)-1)], required: strings.TrimSpace(cells[4]) == "yes"}
+			if i < len(examples) {
+				d.example = examples[i][1]
+			}
+			into[endpoint] = append(into[endpoint], d)
+		}
+	}
+	return asked, answered
+}
+
+func TestEachEndpointTakesAndAnswersWhatTheREADMESays(t *testing.T) {
+	asked, answered := readmeEndpoints(t)
+	example := func(endpoint, field string) string {
+		for _, d := range answered[endpoint] {
+			if d.name == field {
+				return d.example
+			}
+		}
+		require.FailNow(t, "no example of "+field+" in "+endpoint)
+		return ""
+	}
+	var release []string
+	for _, d := range answered["GET /misc/latest_update"] {
+		release = append(release, fmt.Sprintf("%q:%s", d.name, d.example))
+	}
+	mobile := example("GET /misc/client_version", "iOS")
+	versions := must(misc.NewStaticVersions(
+		must(catalog.ParseRelease([]byte("{"+strings.Join(release, ",")+"}"))),
+		must(catalog.ParseClientVersions(fmt.Appendf(nil, `{"iOS":%s,"Android":%s}`, mobile, mobile)))))
+	square := squares{square: must(catalog.ParseSquare([]byte(example("GET /misc/demo_square", "result")), nil))}
+	h := must(httpapi.New(httpapi.Config{
+		Service: must(misc.New(misc.Config{
+			Versions: versions, Square: square, Captures: misc.NewMemoryStore(), Messenger: &misctest.Messenger{},
+			Relations: misctest.NewRelations(misctest.World{Friends: [][2]string{{"alice", "bob"}}}),
+		})),
+		CurrentUser: func(*http.Request) (string, error) { return "alice", nil },
+	}))
+	var contract struct{ Paths map[string]any }
+	require.NoError(t, yaml.Unmarshal(httpapi.OpenAPI(), &contract))
+	require.Len(t, answered, len(contract.Paths), "endpoints in the table")
+
+	for endpoint, answer := range answered {
+		method, path, _ := strings.Cut(endpoint, " ")
+		serve := func(fields map[string]string) *httptest.ResponseRecorder {
+			query, members := url.Values{}, []string{}
+			for name, value := range fields {
+				query.Set(name, value)
+				members = append(members, fmt.Sprintf("%q:%s", name, value))
+			}
+			r := httptest.NewRequest(method, path+"?"+query.Encode(), nil)
+			if method == http.MethodPost {
+				r = httptest.NewRequest(method, path, strings.NewReader("{"+strings.Join(members, ",")+"}"))
+				r.Header.Set("Content-Type", "application/json")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			return w
+		}
+		t.Run(endpoint, func(t *testing.T) {
+			good := map[string]string{}
+			for _, d := range asked[endpoint] {
+				require.NotEmpty(t, d.example, d.name)
+				good[d.name] = d.example
+			}
+			w := serve(good)
+			require.Equal(t, http.StatusOK, w.Code, w.Body)
+			var got map[string]json.RawMessage
+			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got), w.Body)
+			for _, d := range answer {
+				require.Contains(t, got, d.name)
+				assert.Equal(t, d.kind, kindOf(got[d.name]), d.name)
+				if d.example != "" && !strings.Contains(d.example, "…") {
+					assert.JSONEq(t, d.example, string(got[d.name]), d.name)
+				}
+			}
+			assert.Len(t, got, len(answer), "fields of %s", w.Body)
+
+			for _, d := range asked[endpoint] {
+				fields := maps.Clone(good)
+				delete(fields, d.name)
+				want := http.StatusOK
+				if d.required {
+					want = http.StatusBadRequest
+				}
+				assert.Equal(t, want, serve(fields).Code, "without %s", d.name)
+				if d.kind == "query" {
+					continue
+				}
+				assert.Contains(t, d.kind, kindOf([]byte(d.example)), d.name)
+				fields[d.name] = "true"
+				assert.Equal(t, http.StatusBadRequest, serve(fields).Code, "%s of another type", d.name)
+			}
+		})
+	}
+}
+
+// kindOf names the type of a JSON value as the README does.
+func kindOf(value []byte) string {
+	var v any
+	if json.Unmarshal(value, &v) != nil {
+		return "not JSON"
+	}
+	switch v.(type) {
+	case string:
+		return "string"
+	case float64:
+		return "number"
+	case []any:
+		return "list"
+	case map[string]any:
+		return "object"
+	}
+	return "another type"
+}
