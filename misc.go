@@ -63,8 +63,8 @@ type Config struct {
 	// database. It must give the same answers as those two. With a store of
 	// package sqlstore:
 	//
-	//	misc.Config{Relations: store, Captures: store, Related: store}                // right
-	//	misc.Config{Relations: withBlocks{store}, Captures: store, Related: store} // wrong: Related knows no blocks
+	//	misc.Config{Relations: store, Captures: store, Related: store}             // right
+	//	misc.Config{Relations: withBlocks{store}, Captures: store, Related: store} // wrong: Related ignores the blocks
 	Related RelatedStore
 
 	// InsecureOpenScreenCapture lets every user read and change the setting of

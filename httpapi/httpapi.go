@@ -197,7 +197,7 @@ func (r refusal) Error() string { return r.message }
 
 func refuse(status int, message string) refusal { return refusal{status, status, message} }
 
-// internalError is the host's fault, whatever it wraps: always 500.
+// internalError is answered 500, whatever it wraps.
 type internalError struct{ error }
 
 // statuses turns the errors of the domain into answers; the first that
