@@ -13,7 +13,7 @@ import (
 )
 
 // A ConversationType says whether a conversation is a private chat or a group.
-// The values are the chat cloud's. It has more types; this package supports
+// The values are the chat cloud's, which has more types; this package supports
 // these two.
 type ConversationType int
 
@@ -55,7 +55,7 @@ var (
 // An IDError is what [Relations] and a [ScreenCaptureStore] return for an id
 // that they cannot translate. It wraps ErrInvalidID.
 //
-// If the ID is that of the target, the client has sent an invalid id, and the
+// If its ID is that of the target, the client has sent an invalid id, and the
 // error of a [Service] matches ErrInvalidID. If it is the id of the user who
 // asks, your server has passed a wrong one, such as the number in the database;
 // then the error of a Service does not match ErrInvalidID.
@@ -67,10 +67,10 @@ func (e *IDError) Error() string { return fmt.Sprintf("misc: %.64q is not a vali
 // Unwrap returns ErrInvalidID.
 func (e *IDError) Unwrap() error { return ErrInvalidID }
 
-// Relations say which users are friends, and who is in which group. The first
-// argument is always the user who asks. Both methods return false and no error
-// for an id that nobody has, an [IDError] for an id that they cannot translate,
-// and an error if the context is cancelled.
+// Relations reports which users are friends, and who is in which group. The
+// first argument is always the user who asks. Both methods return false and no
+// error for an id that nobody has, an [*IDError] for an id that they cannot
+// translate, and an error if the context is cancelled.
 type Relations interface {
 	// AreFriends reports whether otherID is a friend of userID. The reverse
 	// need not be true.
@@ -81,8 +81,8 @@ type Relations interface {
 }
 
 // A Messenger sends messages to the chat cloud. Send returns nil if the cloud
-// has accepted the message. A call delivers the message at most once; a call
-// with an equal message delivers that one as well.
+// has accepted the message. A call delivers its message at most once. Two calls
+// with equal messages deliver two.
 //
 // The error wraps ErrRateLimited, ErrRefused, ErrUnreachable or ErrTimeout if
 // one of them applies, and a [RetryAfterError] if the cloud said how long to
@@ -93,17 +93,19 @@ type Messenger interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// A RetryAfterError is an error that matches ErrRateLimited. RetryAfter returns
-// how long to wait before the next message, or 0 if that is not known.
+// A RetryAfterError is an error that may know how long to wait before the next
+// message. RetryAfter returns 0 if it does not. A [Service] passes it on;
+// package httpapi uses it for errors that match ErrRateLimited.
 type RetryAfterError interface {
 	error
 	RetryAfter() time.Duration
 }
 
 // Errors of sending. If its Messenger fails, a [Service] returns an error that
-// wraps ErrSend and the Messenger's error, and ErrTimeout if that one is
-// context.DeadlineExceeded. After ErrUnreachable or ErrTimeout, the chat cloud
-// may have accepted the message all the same.
+// wraps ErrSend and the Messenger's error, and ErrTimeout if the latter wraps
+// context.DeadlineExceeded. After ErrUnreachable or ErrTimeout, and after
+// an ErrRefused because of an error within the chat cloud, it may have accepted
+// the message all the same.
 var (
 	ErrSend        = errors.New("misc: message not sent")
 	ErrRateLimited = errors.New("misc: the chat cloud's rate limit is reached")
@@ -162,8 +164,8 @@ func Mentions(content string) bool {
 
 // SendMessage sends m to m.To, which must be a friend of m.From or a group that
 // m.From is in. m.Content is sent as it is; use [OutgoingContent] to make it.
-// m.Mentioned is ignored: in a group it is [Mentions] of the content, otherwise
-// false.
+// m.Mentioned is ignored: SendMessage sends [Mentions](m.Content) for a group,
+// and false for a private chat.
 //
 // It returns ErrInvalidObjectName, ErrInvalidContent, ErrContentTooLong,
 // ErrInvalidID, ErrUnsupportedType, ErrNotFriend, ErrNotMember, the errors of

@@ -2,19 +2,19 @@
 // SealTalk's clients call. SealTalk is an open-source chat app for iOS,
 // Android, desktop and web. Its messages go through RongCloud, a messaging
 // service; this documentation calls it the chat cloud. For everything else, the
-// clients ask an app server. The endpoints, under the path /misc/, are a part
+// clients call an app server. The endpoints, under the path /misc/, are a part
 // of that server.
 //
-// They tell which desktop and mobile versions are the latest, list the chat
+// They report which desktop and mobile versions are the latest, list the chat
 // rooms and groups that clients offer to everyone (the square), send a message
 // for a user, and handle screen-capture notices: each conversation has a
 // setting that says whether its members are told when one of them takes a
 // screenshot.
 //
-// Your server passes four interfaces to [New]:
+// Your server passes implementations of four interfaces to [New]:
 //
 //   - a [VersionSource] knows the latest versions (package catalog)
-//   - [Relations] know who is a friend of whom, and who is in which group
+//   - [Relations] knows who is a friend of whom, and who is in which group
 //     (package sqlstore)
 //   - a [ScreenCaptureStore] keeps the settings (package sqlstore,
 //     [MemoryStore])
@@ -22,22 +22,23 @@
 //
 // New returns a [Service], which has a method for each operation. Package
 // httpapi serves it over HTTP. Package misctest tests your own implementations
-// of the interfaces. The rules are also available as functions that do no I/O:
-// [ValidVersion], [CompareVersions], [OutgoingContent], [Mentions] and
-// [Notice].
+// of the interfaces. The rules for versions, contents and notices are also
+// available as functions that do no I/O: [ValidVersion], [CompareVersions],
+// [OutgoingContent], [Mentions] and [Notice].
 //
 // # Ids
 //
 // A public id is the string by which the clients and the chat cloud know a
 // user, a group or a chat room. This package takes public ids only and does not
-// interpret them. SealTalk's database has numbers instead; package n3d
-// translates between the two.
+// interpret them; an empty one is invalid. SealTalk's database has numbers
+// instead; package n3d translates between the two.
 //
 // # Errors
 //
 // The errors for invalid or forbidden calls are variables of this package, to
-// be matched with [errors.Is]. Other errors come from the implementations of
-// the interfaces, and are wrapped.
+// be matched with [errors.Is]. Most other errors come from the implementations
+// of the interfaces, and are wrapped. The exception is an error of a [Service]
+// itself: a source has returned neither a value nor an error.
 package misc
 
 import (
@@ -47,7 +48,8 @@ import (
 )
 
 // Config has the parts of a [Service]. The first four fields are required. No
-// field may hold a nil pointer: an optional field that is not used stays nil.
+// field may hold a nil pointer, func, map, slice or channel: an optional field
+// that is not used stays nil.
 type Config struct {
 	Versions  VersionSource
 	Relations Relations
@@ -63,14 +65,14 @@ type Config struct {
 	// database. It must give the same answers as those two. With a store of
 	// package sqlstore:
 	//
-	//	misc.Config{Relations: store, Captures: store, Related: store}             // right
-	//	misc.Config{Relations: withBlocks{store}, Captures: store, Related: store} // wrong: Related ignores the blocks
+	//	misc.Config{Relations: store, Captures: store, Related: store}            // right
+	//	misc.Config{Relations: blockList{store}, Captures: store, Related: store} // wrong: Related ignores the block list
 	Related RelatedStore
 
 	// InsecureOpenScreenCapture lets every user read and change the setting of
-	// every conversation, and send notices into it, as SealTalk's own servers
-	// do. Only SendMessage then requires friendship or membership, and Related
-	// is not used. If it is false, every operation on a conversation requires
+	// every conversation, and send notices to it, as SealTalk's own servers do.
+	// Only SendMessage then requires friendship or membership, and Related is
+	// not used. If it is false, every operation on a conversation requires
 	// friendship or membership.
 	InsecureOpenScreenCapture bool
 }
@@ -81,7 +83,8 @@ type Config struct {
 type Service struct{ cfg Config }
 
 // New returns a Service with the parts in cfg. Its error names each required
-// field that is missing and each field that holds a nil pointer.
+// field that is missing and each field that holds a nil pointer or another nil
+// value.
 func New(cfg Config) (*Service, error) {
 	var faults []error
 	for _, part := range []struct {

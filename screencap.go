@@ -118,9 +118,9 @@ func Notice(operator string, t ConversationType, target string, op NoticeOperati
 // ScreenCapture returns the setting of the conversation between userID and
 // targetID, which is a user or a group according to t. If t is neither Private
 // nor Group, it returns NoticeOff and no error, unlike the other methods, since
-// clients also ask about other types. If the store returns a status other than
-// NoticeOff and NoticeOn, which SealTalk's own server may have saved, it
-// returns NoticeOff.
+// clients also ask about other types; targetID must not be empty even then. If
+// the store returns a status other than NoticeOff and NoticeOn, which
+// SealTalk's own server may have saved, it returns NoticeOff.
 //
 // It returns ErrNotFriend, ErrNotMember, ErrInvalidID, and the errors of
 // Relations and of the store, wrapped.

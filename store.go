@@ -9,10 +9,11 @@ import (
 // told about screenshots.
 //
 // As soon as SetScreenCapture has returned nil, every call of ScreenCapture
-// returns the new setting, through any instance that uses the same data. If
-// SetScreenCapture returns an error, it may be called again. Both methods
-// return an [IDError] for an id that they cannot translate, and an error if the
-// context is cancelled.
+// returns the new setting, through any instance that uses the same data. If it
+// has returned an error, the setting may or may not have been saved, and the
+// call may be repeated. Both methods return an [*IDError] for an id that they
+// cannot translate. If the context is already cancelled, they return an error
+// and change nothing.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c, NoticeOff if it was never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
@@ -33,9 +34,10 @@ type RelatedStore interface {
 	ScreenCaptureStore
 	Relations
 
-	// RelatedScreenCapture reports whether userID is related to c: one of its
-	// two users, and a friend of the other as in AreFriends, or a member of its
-	// group. If so, it also returns the setting of c.
+	// RelatedScreenCapture reports whether userID is related to c and, if so,
+	// returns the setting of c. A user is related to a private conversation if
+	// they are one of its two users and the other one is a friend of theirs, as
+	// AreFriends reports it, and to a group if they are a member.
 	RelatedScreenCapture(ctx context.Context, userID string, c Conversation) (related bool, s NoticeStatus, err error)
 }
 

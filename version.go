@@ -35,7 +35,7 @@ var (
 // A VersionSource supplies the latest versions of the clients. Both methods
 // return an error if the context is cancelled.
 type VersionSource interface {
-	// LatestRelease returns the release that the client that sent q should
+	// LatestRelease returns the release that the client described by q should
 	// install, or ErrNoRelease if there is none for it. The release need not be
 	// newer than q.Version: [Service.LatestUpdate] offers it only if it is.
 	LatestRelease(ctx context.Context, q UpdateQuery) (*Release, error)
@@ -60,7 +60,7 @@ type UpdateQuery struct {
 	Arch      string // such as x64 or arm64
 	OSVersion string // such as 14.4
 	Channel   string // such as beta
-	ClientID  string // a random id, kept by the installation, by which a rollout includes or excludes it
+	ClientID  string // a random id that the installation keeps, for staged rollouts
 	UserAgent string // the User-Agent of the request
 }
 
@@ -237,8 +237,8 @@ func NewSquare(entries []SquareEntry) (*Square, error) {
 	return &Square{"[" + strings.Join(encoded, ",") + "]"}, nil
 }
 
-// MarshalJSON returns s as clients receive it, as a list. It never fails for a
-// Square that [NewSquare] made.
+// MarshalJSON returns s as the list in the answer that clients receive. It
+// never fails for a Square that [NewSquare] made.
 func (s Square) MarshalJSON() ([]byte, error) { return marshal(s.encoded) }
 
 func marshal(encoded string) ([]byte, error) {
@@ -334,8 +334,9 @@ func isPubDate(s string) bool {
 // accepts, the library that SealTalk's desktop clients use: an optional v,
 // three numbers with dots between them, an optional -prerelease and an optional
 // +build, at most 256 characters in all. Each of the three numbers is at most
-// 2^53-1. Neither they nor a number in the prerelease have leading zeros.
-// 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are valid; 1.0, 1.0.02 and 1.0.2.0 are not.
+// 2^53-1. None of them, and no number in the prerelease, may have leading
+// zeros. 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are valid; 1.0, 1.0.02 and 1.0.2.0
+// are not.
 func ValidVersion(v string) bool {
 	if len(v) > 256 {
 		return false
@@ -433,10 +434,11 @@ func (v Version) Prerelease() string { return v.pre }
 // Compare returns -1 if v is older than w, 0 if they are equal, and 1 if v is
 // newer, in the order of Semantic Versioning 2.0.0. The three numbers come
 // first; then a prerelease is older than its release; then the identifiers of
-// the prereleases are compared from left to right. A number is older than a
-// word, words are compared byte by byte, and of two prereleases that are
-// otherwise equal the longer one is newer. The build is ignored. The order of
-// github.com/hashicorp/go-version is a different one.
+// the prereleases are compared from left to right. Numeric identifiers are
+// compared by value and are older than others, which are compared byte by byte.
+// Of two prereleases that are otherwise equal the longer one is newer. The
+// build is ignored. This differs from the order of
+// github.com/hashicorp/go-version.
 func (v Version) Compare(w Version) int {
 	if c := slices.Compare(v.core[:], w.core[:]); c != 0 {
 		return c
@@ -492,9 +494,9 @@ func hasLeadingZero(number string) bool {
 	return len(number) > 1 && number[0] == '0'
 }
 
-// LatestUpdate returns the release that the client that sent q should install.
-// It returns ErrInvalidVersion if q.Version is invalid, ErrNoRelease if no
-// newer release is available for the client, and the errors of the
+// LatestUpdate returns the release that the client described by q should
+// install. It returns ErrInvalidVersion if q.Version is invalid, ErrNoRelease
+// if no newer release is available for the client, and the errors of the
 // VersionSource, wrapped.
 func (s *Service) LatestUpdate(ctx context.Context, q UpdateQuery) (*Release, error) {
 	running, err := ParseVersion(q.Version)

@@ -138,9 +138,9 @@ func Open(dir string, cfg Config) (*Catalog, error) {
 
 const releasesUsed = "catalog: releases.json is used, squirrel.json is not read"
 
-// LatestRelease returns the release that [Releases.Choose] chooses for q, or
-// misc.ErrNoRelease. Without a releases.json, it returns the release in
-// squirrel.json, whatever q is.
+// LatestRelease returns the release that [Releases.Choose] chooses for q,
+// misc.ErrNoRelease if there is none, or misc.ErrInvalidVersion. Without a
+// releases.json, it returns the release in squirrel.json, whatever q is.
 func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
 	releases, err := serve(ctx, c, c.releases)
 	switch {

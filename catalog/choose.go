@@ -23,7 +23,7 @@ type Reason string
 // condition, in this order, that keeps the client from getting that release.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
-	ReasonCurrent   Reason = "current"    // no release is newer
+	ReasonCurrent   Reason = "current"    // no release on the client's channel or a more stable one is newer
 	ReasonPlatform  Reason = "platform"   // the release has no build for the client's platform
 	ReasonArch      Reason = "arch"       // it has no build for the client's CPU
 	ReasonOS        Reason = "os"         // it has no build for the client's OS version
@@ -47,7 +47,8 @@ type Explanation struct {
 	Releases []Verdict `json:"releases"` // newest first
 }
 
-// A Verdict says whether the client is offered one release, and why not.
+// A Verdict says whether the client is offered a particular release and, if
+// not, why.
 type Verdict struct {
 	Version string `json:"version"`
 	Channel string `json:"channel"`
@@ -55,8 +56,8 @@ type Verdict struct {
 	Detail  string `json:"detail"` // the reason in words
 }
 
-// Choose returns the release that the client that sent q should install, or nil
-// if there is none, and the reason. If q.Version is invalid, the Reason is
+// Choose returns the release that the client described by q should install, or
+// nil if there is none, and the reason. If q.Version is invalid, the Reason is
 // empty. The result depends only on q and s.
 //
 // It chooses the newest release that meets all of these conditions:
@@ -65,12 +66,14 @@ type Verdict struct {
 //   - it is not withdrawn
 //   - it is on the client's channel or a more stable one
 //   - it has a build for the client's platform, CPU and OS version
-//   - the client's version is not older than the release's key from
+//   - the client's version is not older than the release's "from", if it has
+//     one
 //   - its rollout includes q.ClientID
 //
-// A ClientID of more than 256 bytes counts as missing. For what counts if
-// another field of q is missing, see
-// https://github.com/sealtalk-go/misc/blob/main/docs/releases.md.
+// If q.ClientID is empty or longer than 256 bytes, only releases with a rollout
+// of 100 include it. For the defaults of the other fields, see
+// https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A client
+// below the "minimum" of the file gets the release with "mandatory": true.
 func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 	c, err := s.client(q)
 	if err != nil {

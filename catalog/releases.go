@@ -108,9 +108,9 @@ func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 // ParseReleases parses a releases.json, whose keys are described in
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A key that is
 // unknown, or that appears twice in an object, is an error. The error joins all
-// problems, each with its path, such as releases[2].builds[0].min_os. Whether
-// there is a release for the key minimum is checked only if there are no other
-// problems.
+// problems, each with its path, such as releases[2].builds[0].min_os. If the
+// file has a "minimum", there must be a release for everyone that is at least
+// as new; this is checked only if there are no other problems.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, _, found := parseReleases(data)
 	return s, found.join("catalog: ")
@@ -152,8 +152,8 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 	return s, s.String(), nil
 }
 
-// String returns the number of releases and the newest version, such as 2
-// releases up to 1.1.0.
+// String returns the number of releases and the newest version, such as "2
+// releases up to 1.1.0".
 func (s *Releases) String() string {
 	if len(s.releases) == 0 {
 		return "no releases"

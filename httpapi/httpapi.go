@@ -3,25 +3,27 @@
 //
 //	GET, HEAD  /misc/latest_update?version=1.0.0  a newer desktop release, or 204 if there is none
 //	GET, HEAD  /misc/client_version               the mobile versions
-//	GET, HEAD  /misc/mobile_version               the same, as {"code":200,"result":…}
-//	GET, HEAD  /misc/demo_square                  the square, or 404 if misc.Config.Square is nil
+//	GET, HEAD  /misc/mobile_version               the same, as {"code":200,"result":{…}}
+//	GET, HEAD  /misc/demo_square                  the square, as {"code":200,"result":[…]}, or 404 if there is none
 //	POST       /misc/send_message                 send a message
 //	POST       /misc/set_screen_capture           switch the notices of a conversation on or off
 //	POST       /misc/get_screen_capture           read that setting
 //	POST       /misc/send_sc_msg                  tell a conversation about a screenshot
 //
 // The POSTs need a logged-in user, whom Config.CurrentUser names. The GETs are
-// open to everyone. [OpenAPI] returns the fields and answers of each endpoint.
+// open to everyone. The document that [OpenAPI] returns describes the fields
+// and answers of each endpoint.
 //
-// Every body is application/json in UTF-8. An error has its HTTP status, and a
-// body such as {"code":403,"message":"targetId is not a friend of yours"}, whose
-// code is the status. The message says what is wrong and shows no internal error. On code 1000 or 10000, some of SealTalk's clients log their user out,
-// so no error has one of these, unless Config.NotLoggedInCode says so. No
-// answer sets a cookie.
+// Every body is application/json in UTF-8. An error response has a status of
+// 400 or above, and a body such as {"code":403,"message":"targetId is not a
+// friend of yours"}, whose code is the status. The message says what is wrong
+// and shows no internal error. Some of SealTalk's clients log their user out if
+// the code is 1000 or 10000, so no error has one of these, unless
+// Config.NotLoggedInCode says so. No answer sets a cookie.
 //
-// The Handler sets the Pattern of the http.Request that it is given to the path
-// of the endpoint, such as /misc/latest_update, for metrics and traces. It does
-// not change the Pattern if the path is unknown.
+// ServeHTTP sets the Pattern field of the request to the path of the endpoint,
+// such as /misc/latest_update, for use in metrics and traces. It does not
+// change the field if the path is unknown.
 //
 // Login, rate limits, CORS and compression are left to your server.
 package httpapi
@@ -55,16 +57,16 @@ type Config struct {
 	// CurrentUser returns the public id of the user who sends a POST. If the
 	// request has no valid login, it returns an error that wraps
 	// ErrNotLoggedIn, or an empty id, and the answer is 403. Any other error
-	// means that your login has failed, and the answer is 500. If a middleware
-	// logs your users in, use [UserFromContext].
+	// means that the login could not be checked, and the answer is 500. If a
+	// middleware authenticates your users, use [UserFromContext].
 	//
 	// With package sqlstore, an id is what n3d encodes: kFpN4KiZn, not 1.
 	CurrentUser func(*http.Request) (string, error)
 
 	// NotLoggedInCode is the code in the body of the 403 for a request without
-	// a login. 0 means 403. SealTalk's clients of 2025 go to their login page
-	// on 1000, and on no other code; older ones log their user out on it. It
-	// must not be negative or 200.
+	// a login. 0 means 403. It must not be negative or 200. SealTalk's clients
+	// of 2025 show their login page on 1000, and on no other code. Older ones
+	// log their user out on it.
 	NotLoggedInCode int
 
 	// Prefix is the path of the endpoints, with a slash at both ends:
@@ -82,15 +84,16 @@ type Config struct {
 	NumericSendCode bool
 
 	// Logger logs each answer with a status of 500 or above once, with the
-	// error that caused it. Nil means slog.Default().
+	// error that caused it: at level Info if the client has left, otherwise at
+	// level Error. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 //go:embed openapi.yaml
 var openAPI []byte
 
-// OpenAPI describes the endpoints, under the default prefix, as an OpenAPI 3.0
-// document in YAML. The caller may modify the returned slice.
+// OpenAPI returns an OpenAPI 3.0 document, in YAML, that describes the
+// endpoints under the default prefix. The caller may modify the returned slice.
 func OpenAPI() []byte { return bytes.Clone(openAPI) }
 
 // A Handler serves the endpoints. Make one with [New].
@@ -158,7 +161,7 @@ func New(cfg Config) (*Handler, error) {
 
 // ServeHTTP implements http.Handler. If a part of your server panics, such as
 // Config.CurrentUser, the request is answered 500, and the panic is logged with
-// its stack.
+// its stack. A panic with http.ErrAbortHandler is passed on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -7,14 +7,15 @@ import (
 	"net/http"
 )
 
-// ErrNotLoggedIn is returned or wrapped by Config.CurrentUser if the request
+// ErrNotLoggedIn is what Config.CurrentUser must return or wrap if the request
 // has no valid login.
 var ErrNotLoggedIn = errors.New("httpapi: not logged in")
 
 type userKey struct{}
 
 // WithUser returns a context that carries the public id of the logged-in user
-// for [UserFromContext]. Call it in the middleware that logs your users in:
+// for [UserFromContext]. Call it in the middleware that authenticates your
+// users:
 //
 //	next.ServeHTTP(w, r.WithContext(httpapi.WithUser(r.Context(), id)))
 func WithUser(ctx context.Context, id string) context.Context {

@@ -16,8 +16,8 @@ import (
 
 // A Cloud is a fake of RongCloud: an [http.Handler] that accepts private and
 // group messages for one app, and records them. It checks the signature,
-// refuses parameters that a misc.Message cannot set, and does not look into the
-// content. For failures, put a handler in front of it.
+// refuses form parameters that package rongcloud does not send, and does not
+// look into the content. For failures, put a handler in front of it.
 //
 // It keeps the messages, nonces and values of msgRandom until Reset, and
 // refuses a nonce or a msgRandom that it has. Make one with [NewCloud].

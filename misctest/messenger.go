@@ -13,7 +13,8 @@ import (
 )
 
 // MessengerOptions make [TestMessenger] test more rules. Both functions act on
-// the messenger that newMessenger returned last. What they return ends that.
+// the messenger that newMessenger returned last. The function mend that they
+// return makes it work again.
 type MessengerOptions struct {
 	// Refuse makes the chat cloud refuse every message.
 	Refuse func(t *testing.T) (mend func())
@@ -23,8 +24,9 @@ type MessengerOptions struct {
 	Lose func(t *testing.T) (mend func())
 }
 
-// TestMessenger tests a misc.Messenger. delivered returns all messages that the
-// chat cloud has accepted from m, in any order. It is not called while a
+// TestMessenger tests a misc.Messenger. Each call of newMessenger returns one
+// to whose chat cloud nothing has been sent. delivered returns all messages
+// that this cloud has accepted from it, in any order. It is not called while a
 // message is being sent.
 func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message), options ...MessengerOptions) {
 	o := optional(options)
@@ -233,8 +235,8 @@ func (m *Messenger) Send(ctx context.Context, message misc.Message) error {
 	return nil
 }
 
-// Fail makes every later Send return err and record nothing. Fail(nil) makes
-// Send work again.
+// Fail makes every later Send return err and record nothing, unless Send has an
+// error of its own. Fail(nil) makes Send work again.
 func (m *Messenger) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

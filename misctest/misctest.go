@@ -4,13 +4,12 @@
 // Call a suite, [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
 // [TestVersionSource] or [TestMessenger], from a test, with a function that
 // returns the implementation. Each rule of the interface is a subtest, which
-// has the rule as its name and calls that function once. What the calls return
-// may share its data, such as one database. Some rules can be tested only if
-// the suite is given more, such as a second instance or a way to make the
-// backend fail; pass that in the options of the suite. What is not tested for
-// lack of an option is logged. The suites have no time limits of their own: an
-// implementation that blocks is stopped by the -timeout of go test. Run them
-// with the race detector.
+// has the rule as its name and calls that function once. Some rules can be
+// tested only if the suite is given more, such as a second instance or a way to
+// make the backend fail; pass that in the options of the suite, which are one
+// value at most. What is not tested for lack of an option is logged. The suites
+// have no time limits of their own: an implementation that blocks is stopped by
+// the -timeout of go test. Run them with the race detector.
 //
 // The fakes are [Relations], [Messenger], and [Cloud] for RongCloud itself. For
 // a misc.ScreenCaptureStore and a misc.VersionSource, use misc.NewMemoryStore
@@ -29,7 +28,7 @@ import (
 )
 
 // Key is the n3d key of the ids in the suites. An implementation that decodes
-// ids needs a codec with this key. To any other, the ids are opaque strings.
+// ids needs a codec with this key. For any other, the ids are opaque strings.
 const Key = "11EdDIaqpcim"
 
 // ID returns the public id of n under [Key]. It panics if n is 0, which has no

@@ -9,7 +9,8 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A World lists who is related to whom, in public ids. Nobody else is.
+// A World lists which users are friends and which users are in which groups, by
+// public id. No others are.
 type World struct {
 	Friends [][2]string         // each pair once; each is a friend of the other
 	Groups  map[string][]string // the members of each group
@@ -19,7 +20,7 @@ type World struct {
 // the relations that newRelations returned last.
 type RelationsOptions struct {
 	// Change replaces the friendships and memberships in before, which exist,
-	// by those in after.
+	// with those in after.
 	Change func(t *testing.T, before, after World)
 
 	// Break makes the backend fail, until mend is called.
@@ -27,9 +28,9 @@ type RelationsOptions struct {
 }
 
 // TestRelations tests misc.Relations. newRelations must store the friendships
-// and memberships of w before it returns. No two rules use the same user or
-// group, so all calls may use one database. It should hold nothing else about
-// ID(1) to ID(5000).
+// and memberships of w before it returns. No two rules contradict each other,
+// so all calls may use one database. It should hold nothing else about ID(1) to
+// ID(5000).
 func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, options ...RelationsOptions) {
 	testRelations(t, newRelations, optional(options))
 }

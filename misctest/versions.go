@@ -12,7 +12,7 @@ import (
 // VersionOptions make [TestVersionSource] test more rules. The functions act on
 // the source that newSource returned last.
 type VersionOptions struct {
-	// Query is a query for which the source has a release.
+	// Query is a query for which the source has a release. Break needs it.
 	Query misc.UpdateQuery
 
 	// Change gives the source another release for Query, or other client

@@ -37,9 +37,9 @@ type Codec struct {
 // A longer one is accepted if the number that SealTalk's servers compute from
 // it is at most 2^53; above that, the servers do not agree on the ids.
 //
-// New refuses a few keys in a hundred, mykey123 among them, with which some or
-// all public ids decode to another number, on SealTalk's own servers too. The
-// error says what is wrong with the key and does not show it.
+// New refuses one to three keys in a hundred, mykey123 among them, with which
+// some or all public ids decode to another number, on SealTalk's own servers
+// too. The error says what is wrong with the key and does not show it.
 func New(key string) (*Codec, error) {
 	var keyCode uint64
 	for i := range len(key) {
@@ -107,8 +107,8 @@ func (c *Codec) appendID(b []byte, id uint32) []byte {
 	return b
 }
 
-// Decode returns the number of a public id. If Encode returns public for no
-// number, the error is a [*misc.IDError].
+// Decode returns the number of a public id. If Encode does not return this id
+// for any number, the error wraps a [*misc.IDError].
 func (c *Codec) Decode(public string) (uint32, error) {
 	id, ok := c.decode(public)
 	if !ok {

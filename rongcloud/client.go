@@ -39,8 +39,8 @@ type Client struct {
 //   - an [*Error] if RongCloud's answer is not a success
 //   - misc.ErrUnreachable if no connection could be made, the connection was
 //     lost before the whole answer had arrived, or the answer is not HTTP
-//   - misc.ErrTimeout and context.DeadlineExceeded if the deadline of ctx or
-//     Config.Timeout has passed
+//   - misc.ErrTimeout if a time limit has passed, with context.DeadlineExceeded
+//     if it was the deadline of ctx or Config.Timeout
 //   - context.Canceled if ctx was cancelled
 //
 // After misc.ErrTimeout, a lost connection, a 5xx status or context.Canceled,
@@ -79,7 +79,8 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 }
 
 // CloseIdleConnections closes the connections that are not in use. If
-// Config.HTTPClient has a Transport, they are those of that Transport.
+// Config.HTTPClient has a Transport, it calls the method CloseIdleConnections
+// of that Transport, if there is one.
 func (c *Client) CloseIdleConnections() {
 	c.http.CloseIdleConnections()
 }

@@ -36,7 +36,7 @@ func ExampleNew_invalid() {
 	})
 	fmt.Println(err)
 	// Output:
-	// rongcloud: Config.AppSecret is required, in printable ASCII without spaces
+	// rongcloud: Config.AppSecret must be printable ASCII without spaces, and not empty
 	// rongcloud: Config.Region must be one of the constants or an http(s) URL without user, query and fragment
 	// rongcloud: Config.Backup must be an http(s) URL without user, query and fragment
 	// rongcloud: Config.Timeout must not be negative

@@ -7,15 +7,17 @@
 // # The backup host
 //
 // Each of the Region constants has a backup host, and a private cloud may have
-// one; see Config.Backup. If a host cannot be reached, does not answer in time
-// or answers with a 5xx status, the Client switches to the other host, and uses
-// that one until it fails too. It switches at most once every 30 seconds.
+// one; see Config.Backup. If a host cannot be reached, does not answer in time,
+// or answers with a 5xx status or the code of a timeout, the Client switches to
+// the other host, and uses that one until it fails too. It switches at most
+// once every 30 seconds.
 //
-// Send makes a second attempt, on the other host, in two cases only: if the
-// first attempt never got a connection, so that the message cannot have reached
-// the cloud, or if Config.Idempotent is set, so that the cloud recognizes a
-// message that it already has. It makes this attempt even if the Client has
-// switched within the last 30 seconds; the Client does not switch again then.
+// After such a failure, Send makes a second attempt, on the other host, in two
+// cases only: if the first attempt never got a connection, so that the message
+// cannot have reached the cloud, or if Config.Idempotent is set, so that the
+// cloud recognizes a message that it already has. It makes this attempt even if
+// the Client has switched within the last 30 seconds; the Client does not
+// switch again then.
 package rongcloud
 
 import (
@@ -59,11 +61,11 @@ type Config struct {
 
 	// AppSecret is required, in printable ASCII without spaces. A secret that is
 	// read from a file often ends in a newline, which is refused: use
-	// strings.TrimSpace. Package encoding/json neither prints nor sets it.
+	// strings.TrimSpace. Package encoding/json neither encodes nor decodes it.
 	AppSecret string `json:"-"`
 
 	// Region is required: one of the constants, or the http or https URL of a
-	// private cloud, without user, query and fragment:
+	// private cloud, without user, query or fragment:
 	// https://chat.example.com:8443, not chat.example.com.
 	Region Region
 
@@ -71,18 +73,20 @@ type Config struct {
 	// It must be empty if Region is one of the constants, which have their own.
 	Backup string
 
-	// Idempotent sends a random number with each message, the parameter
-	// msgRandom. RongCloud then refuses a second message with the same number
-	// within a minute, so that Send may try again. Set it only if RongCloud has
-	// switched that on for your app, which it does on request: otherwise
-	// messages may be delivered twice.
+	// If Idempotent is true, the Client sends a random number with each
+	// message, the parameter msgRandom. RongCloud then refuses a second message
+	// with the same number within a minute, so that Send may try again. Set it
+	// only if RongCloud has switched that on for your app, which it does on
+	// request: otherwise messages may be delivered twice.
 	Idempotent bool
 
 	// Timeout limits a Send, with both attempts: 10 * time.Second, not 10. 0
-	// means 10 seconds. It must not be negative. If there is a backup host, the
-	// first attempt has a third of the time to get a connection. With
-	// Idempotent, it has half of the time, but at most 30 seconds, to get its
-	// answer.
+	// means 10 seconds. It must not be negative. The transport of the Client
+	// has a third of it to make a connection. If there is a backup host, the
+	// first attempt must get a connection within a third of the time that is
+	// left until the deadline of the context or Timeout; if Idempotent is set,
+	// it must instead get its answer within half of that time, and within 30
+	// seconds.
 	Timeout time.Duration
 
 	// HTTPClient makes the requests. Its CheckRedirect is not used: no redirect
@@ -128,8 +132,8 @@ func (c Config) validate() error {
 			problems = append(problems, errors.New("rongcloud: Config."+problem))
 		}
 	}
-	add(!isCredential(c.AppKey), "AppKey is required, in printable ASCII without spaces")
-	add(!isCredential(c.AppSecret), "AppSecret is required, in printable ASCII without spaces")
+	add(!isCredential(c.AppKey), "AppKey must be printable ASCII without spaces, and not empty")
+	add(!isCredential(c.AppSecret), "AppSecret must be printable ASCII without spaces, and not empty")
 	add(!isBaseURL(string(c.Region)), "Region must be one of the constants or an http(s) URL without user, query and fragment")
 	add(c.Backup != "" && !isBaseURL(c.Backup), "Backup must be an http(s) URL without user, query and fragment")
 	add(c.Backup != "" && c.Region.backup() != "", "Backup is for private clouds: the Region constants have their own")

@@ -21,8 +21,8 @@ import (
 func TestNewNamesEveryProblemAtOnceAndNoValue(t *testing.T) {
 	t.Parallel()
 	const (
-		badKey    = "Config.AppKey is required, in printable ASCII without spaces"
-		badSecret = "Config.AppSecret is required, in printable ASCII without spaces"
+		badKey    = "Config.AppKey must be printable ASCII without spaces, and not empty"
+		badSecret = "Config.AppSecret must be printable ASCII without spaces, and not empty"
 		badRegion = "Config.Region must be one of the constants or an http(s) URL without user, query and fragment"
 		badBackup = "Config.Backup must be an http(s) URL without user, query and fragment"
 		ownBackup = "Config.Backup is for private clouds: the Region constants have their own"

@@ -16,11 +16,12 @@ const maxUses = 79
 
 // NewTransport returns the transport that a [Client] uses if it is given none.
 // Wrap it, for example to trace requests, and pass it on in Config.HTTPClient.
-// A TCP connection, and after it a TLS handshake, may take connect; 0 means no
-// limit. The transport closes connections after 50 seconds without use, since
-// RongCloud drops them after about 55, and uses a connection for fewer than 80
-// requests. It speaks HTTP/1 only, since HTTP/2 would send everything over one
-// connection. It uses the proxy that the environment names.
+// The argument connect is the maximum time to make a TCP connection and,
+// separately, to complete the TLS handshake; 0 means no limit. The transport
+// closes connections after 50 seconds without use, since RongCloud drops them
+// after about 55. A Client uses each of its connections for fewer than 80
+// requests. The transport speaks HTTP/1 only, since HTTP/2 would send
+// everything over one connection. It uses the proxy that the environment names.
 func NewTransport(connect time.Duration) *http.Transport {
 	dialer := net.Dialer{Timeout: connect}
 	return &http.Transport{

@@ -19,15 +19,17 @@
 // table has a column isDeleted, as that of the Node.js server has, it must be 0
 // in the row. Make a new Store after adding or dropping this column.
 //
-// The columns createdAt and updatedAt are written to the second. On MySQL their
-// time zone is +08:00, whatever the loc of the DSN, as the Node.js server does
-// it; on SQLite it is UTC; on PostgreSQL they are timestamps with a time zone.
+// The columns createdAt and updatedAt are written to the second on MySQL, in the
+// time zone +08:00, whatever the loc of the DSN, as the Node.js server writes them.
+// On SQLite they are written to the second in UTC, and on PostgreSQL as
+// timestamps with a time zone.
 //
 // # Instances
 //
 // Any number of your servers, and SealTalk's own, may share one database. Each
-// call is one statement outside any transaction. When SetScreenCapture has
-// returned nil, the new setting is visible to all of them.
+// call is one statement outside any transaction, which is repeated after a
+// deadlock. When SetScreenCapture has returned nil, the new setting is visible
+// to all of them.
 //
 // A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
 // on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
@@ -36,6 +38,13 @@
 // screen_statuses.
 //
 // # Settings of the database
+//
+// These are the drivers that the package is tested with, and the names that they
+// have for sql.Open:
+//
+//	MySQL, MariaDB  "mysql"   github.com/go-sql-driver/mysql
+//	PostgreSQL      "pgx"     github.com/jackc/pgx/v5/stdlib
+//	SQLite          "sqlite"  modernc.org/sqlite
 //
 // By default a *sql.DB keeps only two idle connections, so that a busy server
 // opens connections and prepares statements all the time. Call SetMaxIdleConns
@@ -119,8 +128,8 @@ type Store struct {
 
 // New checks the tables and prepares the statements. Its error names every
 // invalid argument or, if there is none, every table, column and unique key
-// that is missing, and on PostgreSQL every missing privilege. Close the Store
-// first and then db, which stays yours.
+// that is missing, and on PostgreSQL every privilege on a column. The caller
+// remains responsible for db, and closes it after the Store.
 func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error) {
 	dialect, err := dialectOf(d)
 	faults := []error{err}

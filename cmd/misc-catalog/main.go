@@ -8,17 +8,20 @@
 // releases.json or squirrel.json, and perhaps a demo_square.json.
 //
 // check prints every problem that would make a server refuse the files, and a
-// warning for each thing that is valid but probably a mistake.
+// warning for each thing that is valid but probably a mistake. It assumes that
+// the server has a Codec for ids that are numbers.
 //
 // explain prints the answer to GET /misc/latest_update?QUERY and, for each
-// release, whether the client is offered it, or why not. QUERY is what a client
-// sends, such as 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a', or a
-// whole URL. -user-agent is the client's User-Agent, from which the version of
-// macOS is known.
+// release, whether the client is offered it and, if not, why. QUERY is what a
+// client sends, such as
+// 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a', or a whole URL.
+// -user-agent is the client's User-Agent, which tells the version of macOS if
+// QUERY does not.
 //
 // With -json, the output is JSON. The exit code is 0 on success, 1 if a file is
-// invalid or a server would answer QUERY with an error, and 2 if the command
-// line is wrong. With -strict, check also exits with 1 if there is a warning.
+// missing or invalid or if a server would answer QUERY with an error, and 2 if
+// the command line is wrong. With -strict, check also exits with 1 if there is
+// a warning.
 package main
 
 import (

@@ -29,12 +29,12 @@ func (relations) IsGroupMember(context.Context, string, string) (bool, error) { 
 
 func main() {
 	cloud := must(rongcloud.New(rongcloud.Config{
-		AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing}))
+		AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing})) // your app's region
 	versions := must(catalog.Open("versions", catalog.Config{})) // a directory
 	svc := must(misc.New(misc.Config{
-		Versions: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
+		Versions: versions, Square: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
 	http.Handle("/misc/", must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: currentUser})))
-	log.Fatal(http.ListenAndServe("127.0.0.1:8585", nil))
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
 }
 
 func must[T any](v T, err error) T {

@@ -1,5 +1,5 @@
 // Quickstart starts a demo server and a fake of RongCloud on loopback. It calls
-// all eight endpoints over HTTP, also with requests that are refused, and
+// all eight endpoints over HTTP, including requests that are refused, and
 // prints each request, each answer, and each message that was delivered. It
 // exits with 1 if an answer is not the expected one.
 //

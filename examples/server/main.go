@@ -1,7 +1,7 @@
-// Server is a complete server for the endpoints of package misc, with database,
-// login, limits, logs, metrics and traces. It keeps its data in a SQLite file,
-// or uses the MySQL or PostgreSQL database that already has your users, friends
-// and groups.
+// Server is a complete server for the endpoints of package misc, with a
+// database, limits, logs, metrics, traces, and a demo login to be replaced. It
+// keeps its data in a SQLite file, or uses the MySQL or PostgreSQL database
+// that already has your users, friends and groups.
 //
 //	go run ./examples/server
 //

@@ -54,7 +54,7 @@ func BenchmarkBesideNode(b *testing.B) {
 			"VERSIONS=" + versions, "N3D_KEY=" + misctest.Key}
 	})
 	login := map[program]string{node: "Cookie: " + node.login(b), handler: "User: " + misctest.ID(1), whole: "Cookie: " + whole.login(b)}
-	fmt.Printf("\n| case | Express and Sequelize | ours | ratio |\n|---|---|---|---|\n")
+	fmt.Printf("\n| case | Express and Sequelize | misc | ratio |\n|---|---|---|---|\n")
 	for _, c := range []struct{ path, query, answer string }{
 		{"latest_update", "?version=1.0.0&platform=darwin", releaseJSON},
 		{"client_version", "", clientsJSON},

@@ -54,7 +54,7 @@ func BenchmarkRatios(b *testing.B) {
 	}
 	b.Run("send_message", t.sendMessage)
 	b.Run("MemoryStore", t.memoryStore)
-	fmt.Printf("\n%s, %s/%s, GOMAXPROCS=%d\n\n| case | baseline | ours | ratio | wanted |\n|---|---|---|---|---|\n%s\n",
+	fmt.Printf("\n%s, %s/%s, GOMAXPROCS=%d\n\n| case | baseline | misc | ratio | wanted |\n|---|---|---|---|---|\n%s\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), t.rows)
 }
 
@@ -216,7 +216,13 @@ func (t *table) versions(b *testing.B) {
 		side := func(h http.Handler) func() float64 { return inProcess(h, r, func() {}) }
 		allocs := func(h http.Handler) float64 { return testing.AllocsPerRun(1000, func() { h.ServeHTTP(discard{}, r) }) }
 		of, _ := measure(side(bare), side(tt.ours))
-		cost := func(ns, allocs float64) string { return fmt.Sprintf("%.0f ns, %.0f allocations", ns, allocs) }
+		cost := func(ns, allocs float64) string {
+			plural := "s"
+			if allocs == 1 {
+				plural = ""
+			}
+			return fmt.Sprintf("%.0f ns, %.0f allocation%s", ns, allocs, plural)
+		}
 		t.row(tt.name+", in process", cost(of[0], allocs(bare)), cost(of[1], allocs(tt.ours)),
 			"+"+cost(of[1]-of[0], allocs(tt.ours)-allocs(bare)), tt.wanted)
 	}

@@ -19,14 +19,9 @@ import (
 // A reader copies the program into an empty folder; here, this module's go.mod
 // takes the place of go mod tidy.
 func TestEachHostRunsInAnEmptyFolder(t *testing.T) {
-	for _, tt := range []struct{ name, prefix string }{
-		{"nethttp", "/api/misc/"},
-		{"chi", "/misc/"},
-		{"gin", "/misc/"},
-		{"echo", "/misc/"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			address, admin, output := runHost(t, tt.name)
+	for _, name := range []string{"nethttp", "chi", "gin", "echo"} {
+		t.Run(name, func(t *testing.T) {
+			address, admin, output := runHost(t, name)
 			for _, ask := range []struct {
 				session, method, path, body string
 				status                      int
@@ -46,7 +41,7 @@ func TestEachHostRunsInAnEmptyFolder(t *testing.T) {
 				{"session-of-bob", "POST", "send_message", `{"conversationType":"GROUP","targetId":"team","objectName":"RC:TxtMsg","content":"hello"}`, 200, `{"code":"200"}`},
 				{"session-of-bob", "POST", "none", "{}", 404, `no such path`},
 			} {
-				r := must(http.NewRequestWithContext(t.Context(), ask.method, "http://"+address+tt.prefix+ask.path, strings.NewReader(ask.body)))
+				r := must(http.NewRequestWithContext(t.Context(), ask.method, "http://"+address+"/misc/"+ask.path, strings.NewReader(ask.body)))
 				r.Header.Set("Content-Type", "application/json")
 				if ask.session != "" {
 					r.AddCookie(&http.Cookie{Name: "session", Value: ask.session})
@@ -58,10 +53,10 @@ func TestEachHostRunsInAnEmptyFolder(t *testing.T) {
 			require.Contains(t, output(), `alice to bob: {"operatorUserId":"alice","operation":"openScreenNtf"}`)
 			require.Contains(t, output(), `bob to team: {"content":"hello"}`)
 
-			if tt.name == "nethttp" {
+			if name == "nethttp" {
 				_, vars := answerOf(t, must(http.NewRequestWithContext(t.Context(), "GET", "http://"+admin+"/debug/vars", nil)))
-				require.Contains(t, vars, `"/api/misc/latest_update": 2`)
-				require.Contains(t, vars, `"/api/misc/get_screen_capture": 6`)
+				require.Contains(t, vars, `"/misc/latest_update": 2`)
+				require.Contains(t, vars, `"/misc/get_screen_capture": 6`)
 			}
 		})
 	}

@@ -67,15 +67,11 @@ func main() {
 		Captures:  misc.NewMemoryStore(),
 		Messenger: printer{},
 	}))
-	h := must(httpapi.New(httpapi.Config{
-		Service:     svc,
-		CurrentUser: httpapi.UserFromContext,
-		Prefix:      "/api/misc/", // without it /misc/
-	}))
+	h := must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: httpapi.UserFromContext}))
 
 	mux := http.NewServeMux()
-	mux.Handle("/api/misc/", login(count(h)))
-	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8586", nil)) }() // expvar's /debug/vars, for you alone
+	mux.Handle("/misc/", login(count(h)))
+	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8586", nil)) }() // expvar's /debug/vars, on loopback only
 	log.Fatal(http.ListenAndServe("127.0.0.1:8585", mux))
 }
 
