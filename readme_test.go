@@ -76,6 +76,15 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 	}
 }
 
+func TestTheRatiosOfTheREADMEAreThoseOfThePage(t *testing.T) {
+	page := read(t, "docs/performance.md")
+	rows := regexp.MustCompile(`(?m)^\| (.*) \| ([0-9.]+) \|$`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	assert.Len(t, rows, 5)
+	for _, row := range rows {
+		assert.Regexp(t, `(?m)^\| `+regexp.QuoteMeta(row[1])+` \|.*\| `+regexp.QuoteMeta(row[2])+` \| ≥ `, page)
+	}
+}
+
 // anchor is what GitHub makes of a heading.
 func anchor(heading string) string {
 	return strings.Map(func(r rune) rune {
