@@ -229,8 +229,8 @@ func (s *Service) related(ctx context.Context, userID string, c Conversation) (b
 	return s.cfg.Relations.AreFriends(ctx, userID, c.other(userID))
 }
 
-// ofHost returns err, without its chain if it is about the id of userID: no
-// client can help that.
+// ofHost returns err. An error about the id of userID is returned without its
+// chain: the client cannot correct that id.
 func ofHost(userID string, err error) error {
 	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == userID {
 		return fmt.Errorf("misc: the logged-in user: %v", err)

@@ -218,7 +218,8 @@ func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
 	return f.current.Load().good, nil
 }
 
-// look reads the files if that is due and no other request is at it.
+// look reads the files if a second has passed and no other call is reading
+// them.
 func (c *Catalog) look() {
 	now, last := int64(c.now().Sub(c.start)), c.looked.Load()
 	if now-last < int64(interval) || !c.mu.TryLock() {
@@ -258,8 +259,8 @@ type file[T any] struct {
 	current  atomic.Pointer[state[T]]
 }
 
-// state is what is served, and what is wrong with the file if that is not what
-// it holds. It never changes.
+// A state is what is served from a file, and the error if the file now holds
+// something else. It is never modified.
 type state[T any] struct {
 	good    *T
 	version string // of good, for the log

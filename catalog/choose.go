@@ -163,8 +163,8 @@ func (s *Releases) detail(r *release, c *client, reason Reason) string {
 	return fmt.Sprintf("the rollout is at %s, and %s", percent(r.rollout), place) // ReasonRollout, ReasonNoID
 }
 
-// judge returns the build of r that the client should install, or what is
-// against r. It does not compare versions.
+// judge returns the build of r that the client should install, or the reason
+// why it gets none. It does not compare versions.
 func (r *release) judge(c *client) (*build, Reason) {
 	switch {
 	case r.withdrawn != "":
@@ -190,7 +190,7 @@ func (r *release) judge(c *client) (*build, Reason) {
 	return b, ReasonUpdate
 }
 
-// build returns the build for the client, or what keeps all of them from it.
+// build returns the build for the client, or the reason why none fits.
 func (r *release) build(c *client) (*build, Reason) {
 	reason := ReasonPlatform
 	for i := range r.builds {

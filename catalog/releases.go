@@ -165,8 +165,8 @@ func (s *Releases) String() string {
 	return fmt.Sprintf("%d release%s up to %s", len(s.releases), plural, s.releases[0].version)
 }
 
-// lost returns what clients were offered by was and are not by s, which has not
-// withdrawn it either.
+// lost names the releases of was that are missing in s and were not withdrawn,
+// and those that have a lower rollout in s.
 func (s *Releases) lost(was *Releases) (lost []string) {
 	for _, r := range was.releases {
 		switch is := s.find(r.version); {

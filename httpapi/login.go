@@ -33,7 +33,7 @@ func UserFromContext(r *http.Request) (string, error) {
 	return id, nil
 }
 
-// loggedIn asks for the login before it reads anything of the request.
+// loggedIn checks the login before anything of the body is read.
 func (h *Handler) loggedIn(serve func(w http.ResponseWriter, r *http.Request, userID string) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		userID, err := h.cfg.CurrentUser(r)

@@ -91,7 +91,8 @@ func (h *Handler) sendScreenCaptureNotice(w http.ResponseWriter, r *http.Request
 const numericTypes = "1 (private) or 3 (group)"
 
 // nameTypes says what an endpoint takes if err is about the conversation type
-// of the request. The same error inside another comes from what the host gave.
+// of the request. If that error is wrapped in another, it comes from Relations,
+// the store or the Messenger.
 func nameTypes(err error, types string) error {
 	if err == misc.ErrUnsupportedType {
 		return refuse(http.StatusForbidden, "conversationType is not supported: use "+types)

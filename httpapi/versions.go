@@ -16,7 +16,7 @@ import (
 )
 
 // latestUpdate answers without an ETag: the updater of macOS shows a 304 as an
-// error, and reinstalls for ever from a stale answer.
+// error, and installs again and again from a stale answer.
 func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
 	query, versions := updateQuery(r)
 	if versions != 1 {
@@ -42,9 +42,9 @@ func (h *Handler) latestUpdate(w http.ResponseWriter, r *http.Request) error {
 }
 
 // updateQuery returns what a desktop client says about itself, and how many
-// versions. The first of several parameters with one name counts. A malformed
-// parameter counts as not sent, for it is never a reason to refuse a client,
-// except that a version stays one.
+// versions it sent. The first of several parameters with one name counts. A
+// malformed parameter counts as not sent, since it must not make the request
+// fail; a malformed version still counts as one.
 func updateQuery(r *http.Request) (q misc.UpdateQuery, versions int) {
 	fields := [...]struct {
 		name  string

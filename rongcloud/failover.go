@@ -28,8 +28,8 @@ func (h *hosts) pick() (inUse, other string) {
 	return h.inUse, h.other
 }
 
-// leave goes over to the other host, unless there is none, another Send has
-// already done so, or the last change is too recent.
+// leave switches to the other host, unless there is none, another Send has
+// already done so, or the last switch is too recent.
 func (h *hosts) leave(host string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +39,7 @@ func (h *hosts) leave(host string) {
 	h.inUse, h.other, h.changed = h.other, h.inUse, time.Now()
 }
 
-// isHostFailure reports whether err is a reason to go over to the other host.
+// isHostFailure reports whether err is a reason to switch to the other host.
 func isHostFailure(err error) bool {
 	var answer *Error
 	return errors.Is(err, misc.ErrUnreachable) || errors.Is(err, misc.ErrTimeout) ||

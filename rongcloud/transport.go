@@ -46,7 +46,7 @@ type countedConn struct {
 	uses int
 }
 
-// A connection is what httptrace tells about that of one attempt.
+// A connection is what httptrace reports about the connection of one attempt.
 type connection struct{ asked, got atomic.Bool }
 
 func (c *connection) trace(ctx context.Context) context.Context {

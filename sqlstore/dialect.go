@@ -83,7 +83,7 @@ var dialects = map[Dialect]dialect{MySQL: {
 		WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'))
 		AND a.attnum > 0 AND NOT a.attisdropped`,
 	fold: func(column string) string { return column },
-	// Numbers are compared and read as bigint: the columns of a host may be
+	// Numbers are compared and read as bigint: the columns of a deployment may be
 	// narrower than an id, and change their type while statements are prepared.
 	capture: `SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $1`,
 	setCapture: `INSERT INTO screen_statuses ("operateId", "conversationType", "status", "createdAt", "updatedAt")

@@ -235,8 +235,8 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 }
 
 // repeat runs a statement up to nine times, as long as the database undoes it.
-// The pause in between doubles; its random half keeps apart clients that have
-// met once.
+// The pause in between doubles; its random half keeps clients that have
+// collided from colliding again.
 func repeat(ctx context.Context, statement func() error) error {
 	for pause := time.Millisecond; ; pause *= 2 {
 		err := statement()

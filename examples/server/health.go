@@ -13,11 +13,11 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready answers 200 if the database answers within a second, every file of
-// versions is good, and the server is not about to stop; otherwise 503. It
-// names each part. The cloud is named without any say in the status: what needs
-// no message works without it, and a server that gets no requests would never
-// find out that it is back.
+// ready answers 200 if the database answers within a second, every version file
+// is good, and the server is not about to stop; otherwise 503. It names each
+// part. The state of the cloud does not change the status: what needs no
+// message works without it, and a server that gets no requests would never find
+// out that it is back.
 func ready(p *parts, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)

@@ -10,9 +10,9 @@ import (
 )
 
 // limit lets through perUser requests a second of each logged-in user, and
-// perAddress of each address that asks without a login. It stands behind the
-// login. The requests of this second and of the last one count, so that a user
-// has at most twice perUser in any second.
+// perAddress of each address that sends requests without a login. It runs after
+// the login. The requests of this second and of the last one count, so that a
+// user has at most twice perUser in any second.
 func limit(next http.Handler, perUser, perAddress int) http.Handler {
 	refuse := httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 		answerError(w, http.StatusTooManyRequests, "too many requests, try again later")

@@ -31,9 +31,9 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// observe gives each request an id and a deadline, and to its end a line in
-// the log and a place in the metrics. To the caller's request it hands the
-// pattern that next has found for it.
+// observe gives each request an id and a deadline, and when it ends a line in
+// the log and a place in the metrics. It copies the pattern that next has set
+// to the request of its caller.
 func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-ID")
@@ -151,7 +151,7 @@ func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.Cou
 
 // endpointOf returns the path of the endpoint that answered r. It is "other" if
 // there is no such endpoint, which a pattern with a slash at its end shows, so
-// that no client can make up labels without end.
+// that clients cannot create any number of labels.
 func endpointOf(r *http.Request) string {
 	_, path, _ := strings.Cut(r.Pattern, "/") // the method in front of it goes
 	if path == "" || strings.HasSuffix(path, "/") {
