@@ -52,8 +52,8 @@ var (
 	ErrNotMember         = errors.New("misc: user is not a member of the group")
 )
 
-// An IDError is what [Relations] and a [ScreenCaptureStore] return for an id
-// that they cannot translate. It wraps ErrInvalidID.
+// An IDError reports an id that [Relations] or a [ScreenCaptureStore] cannot
+// translate. It wraps ErrInvalidID.
 //
 // If its ID is that of the target, the client has sent an invalid id, and the
 // error of a [Service] matches ErrInvalidID. If it is the id of the user who
@@ -69,8 +69,8 @@ func (e *IDError) Unwrap() error { return ErrInvalidID }
 
 // Relations reports which users are friends, and who is in which group. The
 // first argument is always the user who asks. Both methods return false and no
-// error for an id that nobody has, an [*IDError] for an id that they cannot
-// translate, and an error if the context is cancelled.
+// error for an id that nobody has, an error that wraps an [*IDError] for an id
+// that they cannot translate, and an error if the context is cancelled.
 type Relations interface {
 	// AreFriends reports whether otherID is a friend of userID. The reverse
 	// need not be true.
@@ -103,9 +103,9 @@ type RetryAfterError interface {
 
 // Errors of sending. If its Messenger fails, a [Service] returns an error that
 // wraps ErrSend and the Messenger's error, and ErrTimeout if the latter wraps
-// context.DeadlineExceeded. After ErrUnreachable or ErrTimeout, and after
-// an ErrRefused because of an error within the chat cloud, it may have accepted
-// the message all the same.
+// context.DeadlineExceeded. After an error other than ErrUnsupportedType, the
+// chat cloud may nevertheless have accepted the message; the Messenger's
+// documentation says when that is certain not to be so.
 var (
 	ErrSend        = errors.New("misc: message not sent")
 	ErrRateLimited = errors.New("misc: the chat cloud's rate limit is reached")
@@ -117,10 +117,10 @@ var (
 // OutgoingContent converts the content of a client's request, a JSON string or
 // a JSON object, to a Message.Content.
 //
-// An object is sent byte for byte, and a string as the text that it holds.
-// There is one exception: if objectName is RC:TxtMsg, which is plain text, the
-// text becomes {"content":text}, unless it is already a JSON object with a
-// string under content, as the chat cloud requires.
+// An object is sent byte for byte. A string is sent as the text that it holds,
+// except for plain text messages: if objectName is RC:TxtMsg, the chat cloud
+// requires a JSON object with a string under content, and a text that is not
+// such an object is sent as {"content":text}.
 //
 // It returns ErrInvalidContent if content is anything else or an empty string,
 // and ErrContentTooLong if the result is longer than MaxContent.

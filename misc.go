@@ -35,10 +35,10 @@
 //
 // # Errors
 //
-// The errors for invalid or forbidden calls are variables of this package, to
-// be matched with [errors.Is]. Most other errors come from the implementations
-// of the interfaces, and are wrapped. The exception is an error of a [Service]
-// itself: a source has returned neither a value nor an error.
+// The errors for invalid or forbidden calls are variables of this package, to be
+// matched with [errors.Is]. The errors of the interfaces are wrapped, but for an
+// [*IDError] about the user who asks. A Service returns an error of its own if a
+// [VersionSource] or [SquareSource] returns neither a value nor an error.
 package misc
 
 import (
@@ -47,9 +47,9 @@ import (
 	"reflect"
 )
 
-// Config has the parts of a [Service]. The first four fields are required. No
-// field may hold a nil pointer, func, map, slice or channel: an optional field
-// that is not used stays nil.
+// Config has the parts of a [Service]. The first four fields are required.
+// Leave an optional field nil if it is not used. A field must not hold a typed
+// nil, such as a nil *catalog.Catalog.
 type Config struct {
 	Versions  VersionSource
 	Relations Relations
@@ -70,10 +70,10 @@ type Config struct {
 	Related RelatedStore
 
 	// InsecureOpenScreenCapture lets every user read and change the setting of
-	// every conversation, and send notices to it, as SealTalk's own servers do.
-	// Only SendMessage then requires friendship or membership, and Related is
-	// not used. If it is false, every operation on a conversation requires
-	// friendship or membership.
+	// every group, and of a private chat with anyone, and send notices to them,
+	// as SealTalk's own servers do. Only SendMessage then requires friendship
+	// or membership, and Related is not used. If it is false, every operation
+	// on a conversation requires friendship or membership.
 	InsecureOpenScreenCapture bool
 }
 
@@ -83,8 +83,7 @@ type Config struct {
 type Service struct{ cfg Config }
 
 // New returns a Service with the parts in cfg. Its error names each required
-// field that is missing and each field that holds a nil pointer or another nil
-// value.
+// field that is missing and each field that holds a typed nil.
 func New(cfg Config) (*Service, error) {
 	var faults []error
 	for _, part := range []struct {

@@ -11,9 +11,9 @@ import (
 // As soon as SetScreenCapture has returned nil, every call of ScreenCapture
 // returns the new setting, through any instance that uses the same data. If it
 // has returned an error, the setting may or may not have been saved, and the
-// call may be repeated. Both methods return an [*IDError] for an id that they
-// cannot translate. If the context is already cancelled, they return an error
-// and change nothing.
+// call may be repeated. Both methods return an error that wraps an [*IDError]
+// for an id that they cannot translate. If the context is already cancelled,
+// they return an error and change nothing.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c, NoticeOff if it was never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)
@@ -24,9 +24,9 @@ type ScreenCaptureStore interface {
 	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
 }
 
-// A RelatedStore is a ScreenCaptureStore with Relations, which can answer in
-// one round trip to its database whether a user may read a setting, and what it
-// is. See Config.Related.
+// A RelatedStore is a ScreenCaptureStore that also implements Relations. It can
+// report, in one round trip to its database, whether a user may read a setting
+// and the value of that setting. See Config.Related.
 //
 // If you wrap a RelatedStore to override AreFriends, for example to add a block
 // list, either leave Config.Related nil or override RelatedScreenCapture too.

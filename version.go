@@ -330,13 +330,13 @@ func isPubDate(s string) bool {
 	return err == nil && len(s) > len("2006-01-02T15:04:05") && s[len("2006-01-02T15")] == ':' && !strings.ContainsAny(s, ".,") && max(offset, -offset) < 24*60*60
 }
 
-// ValidVersion reports whether v is a semantic version that node-semver
-// accepts, the library that SealTalk's desktop clients use: an optional v,
-// three numbers with dots between them, an optional -prerelease and an optional
-// +build, at most 256 characters in all. Each of the three numbers is at most
-// 2^53-1. None of them, and no number in the prerelease, may have leading
-// zeros. 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are valid; 1.0, 1.0.02 and 1.0.2.0
-// are not.
+// ValidVersion reports whether v is a semantic version that is accepted by
+// node-semver, the library that SealTalk's desktop clients use. Such a version
+// has an optional v, three numbers with dots between them, an optional
+// -prerelease and an optional +build, and at most 256 characters in all. Each
+// of the three numbers is at most 2^53-1. None of them, and no number in the
+// prerelease, may have leading zeros. 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are
+// valid; 1.0, 1.0.02 and 1.0.2.0 are not.
 func ValidVersion(v string) bool {
 	if len(v) > 256 {
 		return false
@@ -437,7 +437,7 @@ func (v Version) Prerelease() string { return v.pre }
 // the prereleases are compared from left to right. Numeric identifiers are
 // compared by value and are older than others, which are compared byte by byte.
 // Of two prereleases that are otherwise equal the longer one is newer. The
-// build is ignored. This differs from the order of
+// build is ignored. The order of prereleases differs from that of
 // github.com/hashicorp/go-version.
 func (v Version) Compare(w Version) int {
 	if c := slices.Compare(v.core[:], w.core[:]); c != 0 {

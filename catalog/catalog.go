@@ -9,8 +9,8 @@
 //
 // You may change a file at any time; the server need not be restarted. To
 // publish, write the new file under another name and rename it. You may also
-// write it in place: while it is half-written it is invalid, and an invalid
-// file never replaces a valid one.
+// truncate it and write it in place: while it is half-written it is invalid,
+// and an invalid file never replaces a valid one.
 package catalog
 
 import (

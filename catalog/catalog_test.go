@@ -261,7 +261,7 @@ func TestTheSquareIsOptionalUntilOneWasServed(t *testing.T) {
 	}
 	f.serves("1.0.2", "1.0.5")
 	_, err = catalog.Open(newDirWith(t, `[{"type":"group","id":7}]`), catalog.Config{})
-	assert.EqualError(t, err, "catalog: demo_square.json: [0].id: is a number, so Config.Codec is required")
+	assert.EqualError(t, err, "catalog: demo_square.json: [0].id: is a number, which needs a codec (Config.Codec)")
 }
 
 func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {

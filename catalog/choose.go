@@ -19,17 +19,16 @@ type Reason string
 
 // The reasons that [Releases.Choose] returns. All but the first two are about the
 // newest release that the client does not have yet, that is not withdrawn and
-// that is on the client's channel or a more stable one. They name the first
-// condition, in this order, that keeps the client from getting that release.
+// that is on the client's channel or a more stable one.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
-	ReasonCurrent   Reason = "current"    // no release on the client's channel or a more stable one is newer
+	ReasonCurrent   Reason = "current"    // no such release is newer
 	ReasonPlatform  Reason = "platform"   // the release has no build for the client's platform
 	ReasonArch      Reason = "arch"       // it has no build for the client's CPU
 	ReasonOS        Reason = "os"         // it has no build for the client's OS version
 	ReasonOSUnknown Reason = "os-unknown" // the client's OS version is not known well enough to choose a build
 	ReasonFrom      Reason = "from"       // the client's version is too old to install the release directly
-	ReasonRollout   Reason = "rollout"    // the client is outside the rollout, or the rollout is 0
+	ReasonRollout   Reason = "rollout"    // the client is outside the rollout
 	ReasonNoID      Reason = "no-id"      // the release is offered to a share of the clients, and this one sent no id
 )
 
@@ -70,8 +69,8 @@ type Verdict struct {
 //     one
 //   - its rollout includes q.ClientID
 //
-// If q.ClientID is empty or longer than 256 bytes, only releases with a rollout
-// of 100 include it. For the defaults of the other fields, see
+// If q.ClientID is empty or longer than 256 bytes, only a rollout of 100
+// includes it. For the defaults of the other fields, see
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A client
 // below the "minimum" of the file gets the release with "mandatory": true.
 func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {

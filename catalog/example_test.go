@@ -90,7 +90,7 @@ func ExampleParseRelease() {
 	// catalog: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
 }
 
-// A number as id needs Config.Codec. A string is a public id already.
+// An id that is a number needs a codec. One that is a string is a public id already.
 func ExampleParseSquare() {
 	for _, file := range []string{
 		`[{"id": "kFpN4KiZn", "type": "chatroom", "name": "Lobby"}]`,
@@ -101,5 +101,5 @@ func ExampleParseSquare() {
 	}
 	// Output:
 	// <nil>
-	// catalog: [0].id: is a number, so Config.Codec is required
+	// catalog: [0].id: is a number, which needs a codec (Config.Codec)
 }

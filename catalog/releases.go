@@ -109,8 +109,9 @@ func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A key that is
 // unknown, or that appears twice in an object, is an error. The error joins all
 // problems, each with its path, such as releases[2].builds[0].min_os. If the
-// file has a "minimum", there must be a release for everyone that is at least
-// as new; this is checked only if there are no other problems.
+// file has a "minimum", it must have a release that is not older, is on the
+// first channel, is not withdrawn and has a rollout of 100; this is checked
+// only if there are no other problems.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, _, found := parseReleases(data)
 	return s, found.join("catalog: ")

@@ -62,7 +62,7 @@ func (o *object) id(codec *n3d.Codec) string {
 		return ""
 	}
 	if codec == nil {
-		o.add("id", "is a number, so Config.Codec is required")
+		o.add("id", "is a number, which needs a codec (Config.Codec)")
 		return ""
 	}
 	public, err := codec.Encode(n)

@@ -60,13 +60,14 @@ type Config struct {
 	// means that the login could not be checked, and the answer is 500. If a
 	// middleware authenticates your users, use [UserFromContext].
 	//
-	// With package sqlstore, an id is what n3d encodes: kFpN4KiZn, not 1.
+	// With package sqlstore, the id is one that n3d.Codec.Encode returns:
+	// kFpN4KiZn, not 1.
 	CurrentUser func(*http.Request) (string, error)
 
 	// NotLoggedInCode is the code in the body of the 403 for a request without
 	// a login. 0 means 403. It must not be negative or 200. SealTalk's clients
-	// of 2025 show their login page on 1000, and on no other code. Older ones
-	// log their user out on it.
+	// of 2025 show their login page only if it is 1000. Older clients log their
+	// user out if it is 1000 or 10000.
 	NotLoggedInCode int
 
 	// Prefix is the path of the endpoints, with a slash at both ends:

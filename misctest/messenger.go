@@ -24,10 +24,11 @@ type MessengerOptions struct {
 	Lose func(t *testing.T) (mend func())
 }
 
-// TestMessenger tests a misc.Messenger. Each call of newMessenger returns one
-// to whose chat cloud nothing has been sent. delivered returns all messages
-// that this cloud has accepted from it, in any order. It is not called while a
-// message is being sent.
+// TestMessenger tests a misc.Messenger. Each call of newMessenger must return a
+// Messenger whose chat cloud has not been sent anything. The function delivered
+// must return all messages that this chat cloud has accepted from that
+// Messenger, in any order. TestMessenger does not call it while a message is
+// being sent.
 func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message), options ...MessengerOptions) {
 	o := optional(options)
 	rule := func(name string, check func(t *testing.T, m messenger)) {
@@ -235,8 +236,9 @@ func (m *Messenger) Send(ctx context.Context, message misc.Message) error {
 	return nil
 }
 
-// Fail makes every later Send return err and record nothing, unless Send has an
-// error of its own. Fail(nil) makes Send work again.
+// Fail makes every later Send record nothing and return err. If the context is
+// cancelled or the type is unsupported, Send returns the error for that.
+// Fail(nil) makes Send work again.
 func (m *Messenger) Fail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,9 +37,10 @@ type Codec struct {
 // A longer one is accepted if the number that SealTalk's servers compute from
 // it is at most 2^53; above that, the servers do not agree on the ids.
 //
-// New refuses one to three keys in a hundred, mykey123 among them, with which
-// some or all public ids decode to another number, on SealTalk's own servers
-// too. The error says what is wrong with the key and does not show it.
+// New also refuses a key, such as mykey123, under which some or all public ids
+// decode to another number, as they do on SealTalk's own servers. Of random
+// keys with 6 to 13 letters and digits, one to three in a hundred are like
+// this. The error says what is wrong with the key and does not show it.
 func New(key string) (*Codec, error) {
 	var keyCode uint64
 	for i := range len(key) {

@@ -39,14 +39,13 @@ type Client struct {
 //   - an [*Error] if RongCloud's answer is not a success
 //   - misc.ErrUnreachable if no connection could be made, the connection was
 //     lost before the whole answer had arrived, or the answer is not HTTP
-//   - misc.ErrTimeout if a time limit has passed, with context.DeadlineExceeded
-//     if it was the deadline of ctx or Config.Timeout
+//   - misc.ErrTimeout if a time limit or the deadline of ctx has passed
 //   - context.Canceled if ctx was cancelled
 //
-// After misc.ErrTimeout, a lost connection, a 5xx status or context.Canceled,
-// RongCloud may or may not have accepted the message. With Idempotent, the same
-// is true of a refusal: RongCloud may have accepted the first attempt and
-// refused the second.
+// RongCloud has certainly not accepted m if no connection could be made, or if
+// the answer is a refusal in RongCloud's own form with a 4xx status. With
+// Idempotent that is not certain either, since the error is that of the second
+// attempt.
 func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	path, form, err := publication(m)
 	if err != nil {

@@ -14,8 +14,8 @@
 //
 // After such a failure, Send makes a second attempt, on the other host, in two
 // cases only: if the first attempt never got a connection, so that the message
-// cannot have reached the cloud, or if Config.Idempotent is set, so that the
-// cloud recognizes a message that it already has. It makes this attempt even if
+// cannot have reached the cloud, or if Config.Idempotent is set, because the
+// cloud then recognizes a message that it already has. It makes this attempt even if
 // the Client has switched within the last 30 seconds; the Client does not
 // switch again then.
 package rongcloud
@@ -54,8 +54,8 @@ func (r Region) backup() string {
 
 // Config configures a [Client]. Packages fmt, encoding/json and log/slog do not
 // print AppSecret, with two exceptions: fmt prints it for the verbs %p and %w,
-// which are wrong for a Config, and if the Config is in an unexported field of
-// another struct.
+// which are wrong for a Config, and both fmt and slog print it if the Config is
+// in an unexported field of another struct.
 type Config struct {
 	AppKey string // required; printable ASCII without spaces
 
@@ -80,13 +80,15 @@ type Config struct {
 	// request: otherwise messages may be delivered twice.
 	Idempotent bool
 
-	// Timeout limits a Send, with both attempts: 10 * time.Second, not 10. 0
-	// means 10 seconds. It must not be negative. The transport of the Client
-	// has a third of it to make a connection. If there is a backup host, the
-	// first attempt must get a connection within a third of the time that is
-	// left until the deadline of the context or Timeout; if Idempotent is set,
-	// it must instead get its answer within half of that time, and within 30
-	// seconds.
+	// Timeout is the maximum duration of a Send, including a second attempt.
+	// Write 10 * time.Second, not 10. 0 means 10 seconds. It must not be
+	// negative.
+	//
+	// Let d be the time left until the deadline of the context or the end of
+	// Timeout, whichever is earlier. If there is a backup host, the first
+	// attempt must get a connection within d/3; if Idempotent is set, it must
+	// instead get its answer within d/2, and within 30 seconds. The Client's
+	// own transport gives a TCP connection and a TLS handshake Timeout/3 each.
 	Timeout time.Duration
 
 	// HTTPClient makes the requests. Its CheckRedirect is not used: no redirect

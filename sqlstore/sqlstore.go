@@ -13,23 +13,23 @@
 //
 // A setting is one row of screen_statuses. Its operateId is the number of the
 // group or, for a private chat, the numbers of the two users with an underscore
-// between them, the lower one first: 2_10. A user has another as a friend if
-// friendships has a row with this userId, this friendId and the status 20. A
-// user is a member of a group if group_members has a row for the two. If that
-// table has a column isDeleted, as that of the Node.js server has, it must be 0
-// in the row. Make a new Store after adding or dropping this column.
+// between them, the lower one first: 2_10. User b is a friend of user a if
+// friendships has a row with userId a, friendId b and status 20. A user is a
+// member of a group if group_members has a row for the two. If that table has a
+// column isDeleted, as that of the Node.js server has, it must be 0 in the row.
+// Make a new Store after adding or dropping this column.
 //
-// The columns createdAt and updatedAt are written to the second on MySQL, in the
-// time zone +08:00, whatever the loc of the DSN, as the Node.js server writes them.
-// On SQLite they are written to the second in UTC, and on PostgreSQL as
-// timestamps with a time zone.
+// On MySQL, the columns createdAt and updatedAt are written with a precision of
+// one second in the time zone +08:00, whatever the loc of the DSN. The Node.js
+// server does the same. On SQLite they are written with a precision of one
+// second in UTC, and on PostgreSQL as timestamps with a time zone.
 //
 // # Instances
 //
 // Any number of your servers, and SealTalk's own, may share one database. Each
-// call is one statement outside any transaction, which is repeated after a
-// deadlock. When SetScreenCapture has returned nil, the new setting is visible
-// to all of them.
+// call is one statement outside any transaction. If the database undoes the
+// statement, as after a deadlock, it is repeated, up to eight times. When
+// SetScreenCapture has returned nil, the new setting is visible to all servers.
 //
 // A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
 // on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
@@ -46,10 +46,10 @@
 //	PostgreSQL      "pgx"     github.com/jackc/pgx/v5/stdlib
 //	SQLite          "sqlite"  modernc.org/sqlite
 //
-// By default a *sql.DB keeps only two idle connections, so that a busy server
-// opens connections and prepares statements all the time. Call SetMaxIdleConns
-// with the same number as SetMaxOpenConns, and SetConnMaxLifetime with less
-// than MySQL's wait_timeout.
+// By default, a *sql.DB keeps only two idle connections. A busy server then
+// opens connections and prepares statements again and again. Call
+// SetMaxIdleConns with the same number as SetMaxOpenConns, and
+// SetConnMaxLifetime with less than MySQL's wait_timeout.
 //
 // On MySQL and PostgreSQL a call returns as soon as its context ends. MySQL
 // itself goes on waiting for a locked row, for 50 seconds by default, and may
@@ -58,8 +58,8 @@
 //
 //	user:password@tcp(host:3306)/sealtalk?innodb_lock_wait_timeout=5&timeout=5s
 //
-// On PostgreSQL use the driver pgx: lib/pq ignores the context while it waits
-// for an answer.
+// On PostgreSQL use the driver pgx. With lib/pq, a call returns only when the
+// server answers, even if its context has ended.
 //
 // On SQLite, one connection writes at a time, and the others fail at once
 // unless busy_timeout lets them wait. With a write-ahead log, readers need not
@@ -76,9 +76,10 @@
 // call SetMaxOpenConns(1), since each connection has a database of its own.
 //
 // A Store uses prepared statements. A connection pooler in front of the
-// database must support them, as PgBouncer does since 1.21. The exec modes of
-// pgx are no help with an older one: the Store prepares its statements in all
-// of them.
+// database must support them, as PgBouncer does since 1.21 if
+// max_prepared_statements is set. With an older one, the setting
+// default_query_exec_mode of pgx does not help: the Store prepares its
+// statements in every mode.
 package sqlstore
 
 import (
@@ -128,8 +129,8 @@ type Store struct {
 
 // New checks the tables and prepares the statements. Its error names every
 // invalid argument or, if there is none, every table, column and unique key
-// that is missing, and on PostgreSQL every privilege on a column. The caller
-// remains responsible for db, and closes it after the Store.
+// that is missing; on PostgreSQL, it also names every missing privilege on a
+// column. The caller remains responsible for db, and closes it after the Store.
 func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error) {
 	dialect, err := dialectOf(d)
 	faults := []error{err}

@@ -7,9 +7,10 @@
 // DIR is a directory of files for package catalog: client_version.json, a
 // releases.json or squirrel.json, and perhaps a demo_square.json.
 //
-// check prints every problem that would make a server refuse the files, and a
-// warning for each thing that is valid but probably a mistake. It assumes that
-// the server has a Codec for ids that are numbers.
+// check prints every problem that would make a server refuse the files. If
+// there is none, it prints a warning for each thing in the releases that is
+// valid but probably a mistake. It assumes that the server has a Codec for ids
+// that are numbers.
 //
 // explain prints the answer to GET /misc/latest_update?QUERY and, for each
 // release, whether the client is offered it and, if not, why. QUERY is what a

@@ -5,7 +5,7 @@
 //
 //	go run ./examples/server
 //
-// starts it with a new SQLite file, demo users, demo versions and a stand-in
+// starts it with a SQLite file, misc.db, demo users, demo versions and a stand-in
 // for RongCloud, and prints three commands to try. The flag -h lists the
 // settings.
 package main

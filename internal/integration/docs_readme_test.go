@@ -84,6 +84,7 @@ func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
 		"func main() {\n", "func main() {\n"+replace(readmeBlock(t, "misctest.NewCloud"), "127.0.0.1:9000", cloud),
 		"rongcloud.Beijing", fmt.Sprintf("%q", "http://"+cloud),
 		"127.0.0.1:8080", "127.0.0.1:8585", // which runProgram replaces
+		"\t\"context\"\n", "\t\"context\"\n\t\"fmt\"\n",
 		anImport, anImport+"\t\"github.com/sealtalk-go/misc/misctest\"\n")
 	onDatabase := replace(inMemory,
 		statement(inMemory, `(?m)^var sessions = .*\n`), readmeBlock(t, "var codec"),
@@ -107,7 +108,7 @@ func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
 			if program == onDatabase {
 				rows := readmeBlock(t, "INSERT")
 				friend = misctest.ID(2)
-				require.Contains(t, rows, misctest.ID(1)+", "+friend+" and "+misctest.ID(7)+":")
+				require.Contains(t, rows, misctest.ID(1)+", "+friend+" and "+misctest.ID(7)+": use "+friend+" ")
 				db := openSQLite(filepath.Join(dir, "misc.db"))
 				defer db.Close()
 				_, err := db.Exec(rows)
@@ -115,7 +116,8 @@ func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
 			}
 			commands := readmeCommands(t)
 			require.Len(t, commands, 2)
-			for _, c := range commands {
+			for _, c := range append(commands, readmeCommand{method: "GET", path: "/misc/demo_square",
+				answer: `{"code":200,"result":[{"id":"lobby","type":"chatroom","name":"Lobby"}]}`}) {
 				r := must(http.NewRequestWithContext(t.Context(), c.method, "http://"+address+c.path, strings.NewReader(strings.Replace(c.body, "bob", friend, 1))))
 				if c.method == http.MethodPost {
 					r.Header.Set("Content-Type", c.contentType)
@@ -125,13 +127,15 @@ func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
 				require.Equal(t, http.StatusOK, status, "%s\n%s", body, output())
 				require.Equal(t, c.answer, body)
 			}
+			_, sent := answerOf(t, must(http.NewRequestWithContext(t.Context(), "GET", "http://"+address+"/sent", nil)))
+			require.Contains(t, sent, "openScreenNtf")
 		})
 	}
 }
 
 // A documented field is one in the README's table of the endpoints.
 type documented struct {
-	name, kind string // the kind as in the table: query, number, string or object, …
+	name, kind string // the kind as in the table: number, string or object, …
 	required   bool
 	example    string // JSON, except in a query; empty if the row has fewer examples than fields
 }
@@ -244,7 +248,7 @@ func TestEachEndpointTakesAndAnswersWhatTheREADMESays(t *testing.T) {
 					want = http.StatusBadRequest
 				}
 				assert.Equal(t, want, serve(fields).Code, "without %s", d.name)
-				if d.kind == "query" {
+				if method == http.MethodGet {
 					continue
 				}
 				assert.Contains(t, d.kind, kindOf([]byte(d.example)), d.name)
