@@ -103,9 +103,9 @@ type RetryAfterError interface {
 
 // Errors of sending. If its Messenger fails, a [Service] returns an error that
 // wraps ErrSend and the Messenger's error, and ErrTimeout if the latter wraps
-// context.DeadlineExceeded. After an error other than ErrUnsupportedType, the
-// chat cloud may nevertheless have accepted the message; the Messenger's
-// documentation says when that is certain not to be so.
+// context.DeadlineExceeded. An error does not always mean that the chat cloud
+// has not accepted the message: ErrUnreachable and ErrTimeout leave that open,
+// and so does an ErrRefused that reports a failure of the chat cloud itself.
 var (
 	ErrSend        = errors.New("misc: message not sent")
 	ErrRateLimited = errors.New("misc: the chat cloud's rate limit is reached")
@@ -214,7 +214,7 @@ func (s *Service) conversation(ctx context.Context, userID string, t Conversatio
 	related, err := isRelated(ctx, userID, c)
 	switch {
 	case err != nil:
-		return Conversation{}, ofHost(userID, fmt.Errorf("misc: relations: %w", err))
+		return Conversation{}, ofCaller(userID, fmt.Errorf("misc: relations: %w", err))
 	case !related:
 		return Conversation{}, refusal
 	}
@@ -229,9 +229,9 @@ func (s *Service) related(ctx context.Context, userID string, c Conversation) (b
 	return s.cfg.Relations.AreFriends(ctx, userID, c.other(userID))
 }
 
-// ofHost returns err. An error about the id of userID is returned without its
+// ofCaller returns err. An error about the id of userID is returned without its
 // chain: the client cannot correct that id.
-func ofHost(userID string, err error) error {
+func ofCaller(userID string, err error) error {
 	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == userID {
 		return fmt.Errorf("misc: the logged-in user: %v", err)
 	}

@@ -331,12 +331,12 @@ func isPubDate(s string) bool {
 }
 
 // ValidVersion reports whether v is a semantic version that is accepted by
-// node-semver, the library that SealTalk's desktop clients use. Such a version
-// has an optional v, three numbers with dots between them, an optional
-// -prerelease and an optional +build, and at most 256 characters in all. Each
-// of the three numbers is at most 2^53-1. None of them, and no number in the
-// prerelease, may have leading zeros. 1.0.2, v1.0.2 and 2.1.0-beta.1+5 are
-// valid; 1.0, 1.0.02 and 1.0.2.0 are not.
+// node-semver, the library with which SealTalk's Node.js server checks and
+// compares versions. Such a version has an optional v, three numbers with dots
+// between them, an optional -prerelease and an optional +build, and at most 256
+// characters in all. Each of the three numbers is at most 2^53-1. None of them,
+// and no number in the prerelease, may have leading zeros. 1.0.2, v1.0.2 and
+// 2.1.0-beta.1+5 are valid; 1.0, 1.0.02 and 1.0.2.0 are not.
 func ValidVersion(v string) bool {
 	if len(v) > 256 {
 		return false

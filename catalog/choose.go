@@ -19,7 +19,8 @@ type Reason string
 
 // The reasons that [Releases.Choose] returns. All but the first two are about the
 // newest release that the client does not have yet, that is not withdrawn and
-// that is on the client's channel or a more stable one.
+// that is on the client's channel or a more stable one. They name the first
+// condition, in this order, that the release does not meet for the client.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
 	ReasonCurrent   Reason = "current"    // no such release is newer
@@ -28,7 +29,7 @@ const (
 	ReasonOS        Reason = "os"         // it has no build for the client's OS version
 	ReasonOSUnknown Reason = "os-unknown" // the client's OS version is not known well enough to choose a build
 	ReasonFrom      Reason = "from"       // the client's version is too old to install the release directly
-	ReasonRollout   Reason = "rollout"    // the client is outside the rollout
+	ReasonRollout   Reason = "rollout"    // the client's id is outside the rollout, or the rollout is 0
 	ReasonNoID      Reason = "no-id"      // the release is offered to a share of the clients, and this one sent no id
 )
 
@@ -210,8 +211,8 @@ func (r *release) build(c *client) (*build, Reason) {
 	return nil, reason
 }
 
-// osFor returns in words the OS versions of the builds for the client's platform
-// and CPU.
+// osFor describes the OS versions of the builds for the client's platform and
+// CPU.
 func (r *release) osFor(c *client) string {
 	var ranges []string
 	for _, b := range r.builds {
@@ -274,8 +275,8 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 	return c, nil
 }
 
-// leastOS returns what the OS of a client must be that runs one of the releases:
-// new enough for one of the builds that the client may have.
+// leastOS returns the lowest OS version that a client running one of the
+// releases can have: that of one of the builds that it may have installed.
 func (s *Releases) leastOS(c *client) osRange {
 	least := endless
 	if r := s.find(c.version); r != nil {

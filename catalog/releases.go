@@ -244,7 +244,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
 		b := in.build(fields, s.minimum != nil)
 		if in.found != nil {
-			b = build{platform: "faulty"} // and like no other
+			b = build{platform: "faulty"} // so that it ties with no other build
 		} else if k := slices.IndexFunc(r.builds, b.ties); k >= 0 {
 			in.found = problems{{fmt.Sprintf("%sbuilds[%d]", o.path, i), fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
 		}
@@ -404,7 +404,8 @@ func (b build) ties(c build) bool {
 
 func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }
 
-// count returns how many CPUs are in c; any are more than all that have a name.
+// count returns how many CPUs are in c. The empty set, any CPU, counts as more
+// than every named CPU.
 func (c cpus) count() int {
 	if c == 0 {
 		return bits.UintSize

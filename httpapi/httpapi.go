@@ -14,7 +14,7 @@
 // open to everyone. The document that [OpenAPI] returns describes the fields
 // and answers of each endpoint.
 //
-// Every body is application/json in UTF-8. An error response has a status of
+// Every body is application/json in UTF-8. An error has a status of
 // 400 or above, and a body such as {"code":403,"message":"targetId is not a
 // friend of yours"}, whose code is the status. The message says what is wrong
 // and shows no internal error. Some of SealTalk's clients log their user out if

@@ -169,8 +169,7 @@ func (m messenger) send(t *testing.T, message misc.Message) {
 	}
 }
 
-// wantArrive sends the messages, and wants them to be all that is delivered
-// meanwhile.
+// wantArrive sends the messages, and fails unless exactly these are delivered.
 func (m messenger) wantArrive(t *testing.T, messages ...misc.Message) {
 	t.Helper()
 	want := m.delivered()
@@ -181,7 +180,8 @@ func (m messenger) wantArrive(t *testing.T, messages ...misc.Message) {
 	}
 }
 
-// wantArriveOrError wants a message delivered and no error, or neither.
+// wantArriveOrError fails unless Send delivers the message or returns an error,
+// and not both.
 func (m messenger) wantArriveOrError(t *testing.T, message misc.Message) {
 	t.Helper()
 	want := slices.Clip(m.delivered())

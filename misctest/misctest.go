@@ -45,7 +45,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// workers is how many goroutines ask at once where a rule is about concurrency.
+// workers is how many goroutines make calls at the same time in tests of
+// concurrency.
 const workers = 16
 
 // together calls f with 0 to workers-1, all at once, and waits for them.
@@ -85,17 +86,16 @@ func untested(t *testing.T, missing bool, what string) bool {
 	return missing
 }
 
-// invalidIDs cannot be decoded under Key, and name nobody; the third stands for
-// 1, but is not the id that encodes it. A search in a list, for a pattern or
-// with padded strings takes some for ID(n).
+// invalidIDs returns ids that cannot be decoded under Key and belong to no
+// user. The third decodes to 1 but is not its encoding. A search in a list, for
+// a pattern or with padded strings takes some of them for ID(n).
 func invalidIDs(n uint32) []string {
 	id, last := ID(n), len(ID(n))-1
 	return []string{"!", "DS9ahdanm", "kFpN4KiZnn", "", "%", "*", "' OR '1'='1", id[:last], id[1:], id[2:6], id[:last] + "_", id[:last] + "%", id + " ", id + ","}
 }
 
-// wantInvalidID takes no for ids of which one is opaque and names nobody, or
-// cannot be decoded. Any other error would tell the client that the server is at
-// fault.
+// wantInvalidID accepts false, or ErrInvalidID, for ids of which one is
+// invalid. Any other error would tell the client that the server is at fault.
 func wantInvalidID(t *testing.T, call string, related bool, err error, ids ...string) {
 	t.Helper()
 	if related || err != nil && !errors.Is(err, misc.ErrInvalidID) {

@@ -109,7 +109,7 @@ func (r asRelations) ask(ctx context.Context, userID, id string, c misc.Conversa
 	return related, nil
 }
 
-// asStore reads through RelatedScreenCapture, asked by a user who may.
+// asStore reads through RelatedScreenCapture, as a user who is related.
 type asStore struct {
 	misc.RelatedStore
 	user uint32

@@ -194,8 +194,8 @@ func TestScreenCaptureStore(t *testing.T, newStore func(t *testing.T) misc.Scree
 	}
 }
 
-// caseTwin leads from a number to one whose id differs in case alone, for
-// the numbers that the suites add it to.
+// caseTwin is what to add to a number to get one whose id differs only in case,
+// for some numbers of the suites.
 const caseTwin = 3782
 
 func pair(a, b uint32) misc.Conversation { return misc.PrivateConversation(ID(a), ID(b)) }

@@ -25,7 +25,7 @@ var _ misc.Messenger = (*Client)(nil)
 // with [New].
 type Client struct {
 	cfg    Config        // without the secret
-	secret func() string // of a function, package fmt shows only the address
+	secret func() string // a function, because fmt prints only its address
 	http   *http.Client
 	hosts  *hosts
 }

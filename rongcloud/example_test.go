@@ -66,12 +66,14 @@ func ExampleClient_Send() {
 		ObjectName: "RC:TxtMsg",
 		Content:    `{"content":"hello"}`,
 	})
-	var waiting interface{ RetryAfter() time.Duration }
-	switch {
-	case errors.Is(err, misc.ErrRateLimited) && errors.As(err, &waiting):
-		fmt.Println("again in", waiting.RetryAfter())
-	case err != nil:
+	var limited misc.RetryAfterError
+	if errors.Is(err, misc.ErrRateLimited) && errors.As(err, &limited) {
+		fmt.Println("again in", limited.RetryAfter())
+		return
+	}
+	if err != nil {
 		fmt.Println(err)
+		return
 	}
 	fmt.Println(cloud.Delivered()[0].Content)
 	// Output: {"content":"hello"}

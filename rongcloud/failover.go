@@ -12,7 +12,7 @@ import (
 
 const (
 	switchInterval  = 30 * time.Second // how long RongCloud asks to stay on a host
-	msgRandomWindow = time.Minute      // how long the cloud knows a msgRandom again
+	msgRandomWindow = time.Minute      // how long RongCloud refuses a repeated msgRandom
 )
 
 // hosts knows which of the two hosts to send to.

@@ -24,13 +24,13 @@ var (
 type dialect struct {
 	schema string
 	// catalogue lists the columns of the tables that exist: table, column,
-	// whether the upsert can rely on it (for operateId), the user's rights.
+	// whether the upsert can rely on it (for operateId), the user's privileges.
 	catalogue               string
-	fold                    func(column string) string // gives names that the database takes for one the same form
+	fold                    func(column string) string // maps names that the database considers equal to one form
 	capture, setCapture     string
 	friends, friendsCapture string // the relation alone, or with the setting as second column
-	member, memberCapture   string // where group_members has no isDeleted
-	current, currentCapture string // where it has
+	member, memberCapture   string // if group_members has no isDeleted
+	current, currentCapture string // if it has isDeleted
 	time                    func(time.Time) any
 	oneWriter               bool // the database waits for another writer by sleeping
 }
@@ -231,7 +231,7 @@ func (d dialect) check(f found) error {
 			}
 			for right := range strings.SplitSeq(column.rights, ", ") {
 				if ok && !strings.Contains(c.rights, right) {
-					faults = append(faults, fmt.Errorf("sqlstore: table %s: this user of the database has no right to %s %s", table.name, right, column.name))
+					faults = append(faults, fmt.Errorf("sqlstore: table %s: this user of the database has no privilege to %s %s", table.name, right, column.name))
 				}
 			}
 		}

@@ -158,7 +158,7 @@ func TestNewNamesEveryFaultOfItsArgumentsAndOfTheTables(t *testing.T) {
 	require.ErrorContains(t, err, "oracle")
 	require.ErrorContains(t, sqlstore.Migrate(t.Context(), sql.OpenDB(&fake{}), "oracle"), "oracle")
 
-	const unseen, denied = " that this user of the database can see", ": this user of the database has no right to "
+	const unseen, denied = " that this user of the database can see", ": this user of the database has no privilege to "
 	for _, tt := range []struct {
 		tables [][]driver.Value
 		want   []string

@@ -84,7 +84,7 @@ func run(args []string, out, errOut io.Writer) (exitCode int) {
 	return 2
 }
 
-// parse lets flags stand anywhere.
+// parse accepts flags in any position.
 func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -150,8 +150,8 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 // explanation is what explain prints.
 type explanation struct {
 	Status               int             `json:"status"`
-	Answer               json.RawMessage `json:"answer,omitempty"` // none of a 204
-	*catalog.Explanation                 // none of a refusal
+	Answer               json.RawMessage `json:"answer,omitempty"` // nil for a 204
+	*catalog.Explanation                 // nil for an error
 	Ignored              []string        `json:"ignored,omitempty"` // unknown parameters
 }
 
@@ -243,7 +243,7 @@ func (s *source) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.R
 	return s.Catalog.LatestRelease(ctx, q)
 }
 
-// unused stands for what latest_update does not ask.
+// unused implements what latest_update does not call.
 type unused struct {
 	misc.Relations
 	misc.Messenger

@@ -32,7 +32,7 @@ const (
 	contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	lookEvery    = 300 * time.Millisecond // at the files
-	writeTimeout = 5 * time.Second        // who does not read the events for so long is dropped
+	writeTimeout = 5 * time.Second        // a client that does not read the events for so long is dropped
 )
 
 // A page lets people see the host work: two phones, and who gets which release.
@@ -184,7 +184,7 @@ func installations() []installation {
 }
 
 // catalogState returns the file, what is wrong with it, and what each
-// installation is offered by the releases, which it returns as well.
+// installation is offered by the releases. It also returns the releases.
 func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	state := struct {
 		Path          string         `json:"path"` // another one for each server

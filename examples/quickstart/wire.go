@@ -57,7 +57,7 @@ type sent struct {
 	Verified bool   `json:"verified"` // the cloud found the signature right
 }
 
-// A delivery is a message that the chat cloud took, with the users who hear of it.
+// A delivery is a message that the chat cloud took, with the users who receive it.
 type delivery struct {
 	From       string   `json:"from"` // a name, as To and Users are
 	To         string   `json:"to"`
@@ -85,7 +85,7 @@ func (w *wire) publish(name string, v any) {
 }
 
 // since returns the kept events after the one with the id, and a channel that
-// is closed when there are more. A slow reader misses some, and holds up nobody.
+// is closed when there are more. A slow reader misses some, and does not block others.
 func (w *wire) since(id int) (events []event, grown <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -107,7 +107,7 @@ func (w *wire) record(host http.Handler) http.Handler {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
 		}
-		body, _ := io.ReadAll(io.LimitReader(r.Body, keptBody)) // the host meets the error of a body again
+		body, _ := io.ReadAll(io.LimitReader(r.Body, keptBody)) // the host gets the same read error
 		e.Request = string(head) + string(body)
 		r.Body = struct {
 			io.Reader

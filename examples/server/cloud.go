@@ -29,8 +29,8 @@ var regions = map[string]rongcloud.Region{
 
 var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 
-// cloud is the way to the chat cloud. It keeps the app within its quotas, and
-// knows whether the last message was taken.
+// cloud sends messages to RongCloud. It keeps the app within its quotas, and
+// knows whether the last message was accepted.
 type cloud struct {
 	misc.Messenger
 	quotas map[misc.ConversationType]*rate.Limiter

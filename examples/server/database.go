@@ -35,7 +35,7 @@ var systems = map[sqlstore.Dialect]attribute.KeyValue{
 type database struct {
 	*sql.DB
 	dialect sqlstore.Dialect
-	name    string // for people, without user and password
+	name    string // for messages, without user and password
 }
 
 // openDatabase opens what -db names, and fails unless it answers. The errors

@@ -77,7 +77,7 @@ var continued = regexp.MustCompile(`:?\s*\n\s+`)
 // contextHandler adds the ids of the request that a line is about.
 type contextHandler struct{ slog.Handler }
 
-// newLogger takes text or json as its form.
+// newLogger returns a logger whose form is text or json.
 func newLogger(w io.Writer, form string) *slog.Logger {
 	if form == "json" {
 		return slog.New(contextHandler{slog.NewJSONHandler(w, nil)})

@@ -47,9 +47,9 @@ func (s *stopper) tell(next http.Handler) http.Handler {
 	})
 }
 
-// stop goes on taking requests for delay, in which the load balancer finds out
-// from /readyz, and until each open connection has had its last answer, but
-// not longer than limits say. Then it waits for the requests in flight.
+// stop keeps accepting requests for delay, in which the load balancer finds out
+// from /readyz, and until each open connection has had its last answer, but not
+// longer than limits say. Then it waits for the requests in flight.
 func (s *stopper) stop(server *http.Server, delay time.Duration, limits limits) error {
 	s.stopping.Store(true)
 	time.Sleep(delay)

@@ -196,7 +196,7 @@ func TestAUserWithFewRightsCanDoAllAndNewSaysWhichAreMissing(t *testing.T) {
 				err := few.newError(t)
 				require.ErrorContains(t, err, "sqlstore: ", right)
 				if d.dialect == sqlstore.PostgreSQL {
-					require.ErrorContains(t, err, "has no right to "+right[:6], right)
+					require.ErrorContains(t, err, "has no privilege to "+right[:6], right)
 				} else {
 					t.Log(right, err)
 				}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,7 +70,7 @@ func readmeCommands(t *testing.T) (commands []readmeCommand) {
 
 // A reader starts the program with the stand-in for RongCloud, and then on a
 // database.
-func TestTheHostOfTheREADMERunsInAnEmptyFolder(t *testing.T) {
+func TestTheHostOfTheREADMERunsInAnEmptyDirectory(t *testing.T) {
 	replace := func(s string, oldnew ...string) string {
 		for i := 0; i < len(oldnew); i += 2 {
 			require.Equal(t, 1, strings.Count(s, oldnew[i]), "%q", oldnew[i])
@@ -193,16 +194,15 @@ func TestEachEndpointTakesAndAnswersWhatTheREADMESays(t *testing.T) {
 		must(catalog.ParseRelease([]byte("{"+strings.Join(release, ",")+"}"))),
 		must(catalog.ParseClientVersions(fmt.Appendf(nil, `{"iOS":%s,"Android":%s}`, mobile, mobile)))))
 	square := squares{square: must(catalog.ParseSquare([]byte(example("GET /misc/demo_square", "result")), nil))}
+	captures := misc.NewMemoryStore()
+	require.NoError(t, captures.SetScreenCapture(t.Context(), misc.PrivateConversation("alice", "bob"), misc.NoticeOn)) // as in the example
 	h := must(httpapi.New(httpapi.Config{
 		Service: must(misc.New(misc.Config{
-			Versions: versions, Square: square, Captures: misc.NewMemoryStore(), Messenger: &misctest.Messenger{},
+			Versions: versions, Square: square, Captures: captures, Messenger: &misctest.Messenger{},
 			Relations: misctest.NewRelations(misctest.World{Friends: [][2]string{{"alice", "bob"}}}),
 		})),
 		CurrentUser: func(*http.Request) (string, error) { return "alice", nil },
 	}))
-	var contract struct{ Paths map[string]any }
-	require.NoError(t, yaml.Unmarshal(httpapi.OpenAPI(), &contract))
-	require.Len(t, answered, len(contract.Paths), "endpoints in the table")
 
 	for endpoint, answer := range answered {
 		method, path, _ := strings.Cut(endpoint, " ")
@@ -256,6 +256,118 @@ func TestEachEndpointTakesAndAnswersWhatTheREADMESays(t *testing.T) {
 				assert.Equal(t, http.StatusBadRequest, serve(fields).Code, "%s of another type", d.name)
 			}
 		})
+	}
+}
+
+// A schema is what the test reads of one in the OpenAPI document.
+type schema struct {
+	Ref        string `yaml:"$ref"`
+	Type       string
+	Enum       []any
+	Required   []string
+	Properties map[string]*schema
+	OneOf      []*schema `yaml:"oneOf"`
+}
+
+type content map[string]struct{ Schema schema } // by media type
+
+type openAPI struct {
+	Paths map[string]map[string]struct {
+		Parameters []struct {
+			Name, In string
+			Required bool
+		}
+		RequestBody struct{ Content content } `yaml:"requestBody"`
+		Responses   map[string]struct{ Content content }
+	}
+	Components struct{ Schemas map[string]*schema }
+}
+
+func (c openAPI) resolve(s schema) schema {
+	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok {
+		return *c.Components.Schemas[name]
+	}
+	return s
+}
+
+// kinds names the types that a schema allows, as the README does.
+func (c openAPI) kinds(s schema) (kinds []string) {
+	s = c.resolve(s)
+	for _, one := range s.OneOf {
+		kinds = append(kinds, c.kinds(*one)...)
+	}
+	for _, value := range s.Enum {
+		kinds = append(kinds, kindOf(must(json.Marshal(value))))
+	}
+	if kind := map[string]string{"integer": "number", "array": "list"}[s.Type]; kind != "" {
+		return []string{kind}
+	}
+	if s.Type != "" {
+		return []string{s.Type}
+	}
+	return kinds
+}
+
+// The table has every field of the document, and no other. Numbers may be sent as
+// strings too, which the README says beneath the table.
+func TestTheREADMEHasTheFieldsOfTheContract(t *testing.T) {
+	asked, answered := readmeEndpoints(t)
+	var c openAPI
+	require.NoError(t, yaml.Unmarshal(httpapi.OpenAPI(), &c))
+	require.Len(t, answered, len(c.Paths), "endpoints in the table")
+	compare := func(t *testing.T, documented []documented, content content) {
+		s := c.resolve(content["application/json"].Schema)
+		names := map[string]bool{} // required?
+		for name := range s.Properties {
+			names[name] = slices.Contains(s.Required, name)
+		}
+		got := map[string]bool{}
+		for _, d := range documented {
+			got[d.name] = d.required
+			if property := s.Properties[d.name]; assert.NotNil(t, property, d.name) {
+				kinds := c.kinds(*property)
+				for kind := range strings.SplitSeq(d.kind, " or ") {
+					assert.Contains(t, kinds, kind, d.name)
+				}
+			}
+		}
+		assert.Equal(t, names, got)
+	}
+	for path, operations := range c.Paths {
+		for _, method := range []string{"get", "post"} {
+			operation, ok := operations[method]
+			if !ok {
+				continue
+			}
+			endpoint := strings.ToUpper(method) + " " + path
+			t.Run(endpoint, func(t *testing.T) {
+				if method == "get" {
+					want, got := map[string]bool{}, map[string]bool{}
+					for _, p := range operation.Parameters {
+						if p.In == "query" {
+							want[p.Name] = p.Required
+						}
+					}
+					for _, d := range asked[endpoint] {
+						got[d.name] = d.required
+						assert.Equal(t, "string", d.kind, d.name)
+					}
+					assert.Equal(t, want, got)
+				} else {
+					compare(t, asked[endpoint], operation.RequestBody.Content)
+				}
+				compare(t, answered[endpoint], operation.Responses["200"].Content)
+			})
+		}
+	}
+}
+
+func TestTheREADMENamesTheDriversThatAreTested(t *testing.T) {
+	readme, mod := string(must(os.ReadFile(readmePage))), string(must(os.ReadFile("go.mod")))
+	drivers := regexp.MustCompile("`((?:github\\.com|modernc\\.org)/[^`]+?)(?:/stdlib)?` \\| `[^|]*` \\| [^|]*driver ([0-9.]+) ").FindAllStringSubmatch(readme, -1)
+	require.Len(t, drivers, 3)
+	for _, driver := range drivers {
+		assert.Contains(t, mod, "\t"+driver[1]+" v"+driver[2]+"\n")
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // A reader copies the program into an empty folder; here, this module's go.mod
 // takes the place of go mod tidy.
-func TestEachHostRunsInAnEmptyFolder(t *testing.T) {
+func TestEachHostRunsInAnEmptyDirectory(t *testing.T) {
 	for _, name := range []string{"nethttp", "chi", "gin", "echo"} {
 		t.Run(name, func(t *testing.T) {
 			address, admin, output := runHost(t, name)
@@ -75,7 +75,7 @@ func runHost(t *testing.T, name string) (address, admin string, output func() st
 	return runProgram(t, t.TempDir(), string(must(os.ReadFile("hosts/"+name+"/main.go"))))
 }
 
-// runProgram is runHost for a program that is not in a file, in a folder.
+// runProgram is runHost for a program that is not in a file, in a directory.
 func runProgram(t *testing.T, dir, program string) (address, admin string, output func() string) {
 	t.Helper()
 	address, admin = fmt.Sprint("127.0.0.1:", must(freePort())), fmt.Sprint("127.0.0.1:", must(freePort()))

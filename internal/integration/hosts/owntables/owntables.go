@@ -1,5 +1,5 @@
 // Package owntables is misc.Relations and misc.ScreenCaptureStore on a team's
-// own tables:
+// own tables, in SQLite:
 //
 //	CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact))
 //	CREATE TABLE teams    (team TEXT, member TEXT, PRIMARY KEY (team, member))
