@@ -71,7 +71,8 @@ var (
 //
 // It reads the files again at most once a second: the first call of a method
 // after a second has passed reads all of them, and returns what they hold then.
-// Calls made meanwhile do not wait; they return what the files held before.
+// Calls made meanwhile do not wait; for each file, they return what it held
+// before or holds now.
 //
 // If a file is missing, unreadable or invalid, the last valid one is served.
 // The error is logged, once until it changes, and returned by Err. A file that

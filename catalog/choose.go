@@ -17,20 +17,21 @@ import (
 // offered one particular release.
 type Reason string
 
-// The reasons that [Releases.Choose] returns. All but the first two are about the
-// newest release that the client does not have yet, that is not withdrawn and
-// that is on the client's channel or a more stable one. They name the first
-// condition, in this order, that the release does not meet for the client.
+// The reasons that [Releases.Choose] returns. A candidate is a release that is
+// newer than the client's version, is not withdrawn, and is on the client's
+// channel or a more stable one. All but the first two reasons are about the
+// newest candidate: each names the first of the conditions below that it does
+// not meet.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
-	ReasonCurrent   Reason = "current"    // no such release is newer
-	ReasonPlatform  Reason = "platform"   // the release has no build for the client's platform
+	ReasonCurrent   Reason = "current"    // there is no candidate
+	ReasonPlatform  Reason = "platform"   // it has no build for the client's platform
 	ReasonArch      Reason = "arch"       // it has no build for the client's CPU
 	ReasonOS        Reason = "os"         // it has no build for the client's OS version
 	ReasonOSUnknown Reason = "os-unknown" // the client's OS version is not known well enough to choose a build
-	ReasonFrom      Reason = "from"       // the client's version is too old to install the release directly
+	ReasonFrom      Reason = "from"       // the client's version is too old to install it directly
 	ReasonRollout   Reason = "rollout"    // the client's id is outside the rollout, or the rollout is 0
-	ReasonNoID      Reason = "no-id"      // the release is offered to a share of the clients, and this one sent no id
+	ReasonNoID      Reason = "no-id"      // it has a rollout, and the client sent no id, or one longer than 256 bytes
 )
 
 // Further reasons why a client is not offered one particular release.

@@ -4,13 +4,13 @@
 // Call a suite, [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
 // [TestVersionSource] or [TestMessenger], from a test, with a function that
 // returns the implementation. Each rule of the interface is a subtest, which
-// has the rule as its name and calls that function once. Some rules can be
-// tested only if the suite is given more, such as a second instance or a way to
-// make the backend fail: pass it as the last argument, an options value, of
-// which a suite takes at most one. What is not tested for lack of an option is
-// logged. The suites have no time limits of their own: an implementation that
-// blocks is stopped by the -timeout of go test. Run them with the race
-// detector.
+// has the rule as its name and calls that function once. Some rules need more,
+// such as a second instance or a way to make the backend fail. To supply it,
+// set the fields of an options value, such as [StoreOptions], and pass that as
+// the last argument. Pass at most one options value. What is not tested for
+// lack of an option is logged. The suites have no time limits of their own: an
+// implementation that blocks is stopped by the -timeout of go test. Run them
+// with the race detector.
 //
 // The fakes are [Relations], [Messenger], and [Cloud] for RongCloud itself. For
 // a misc.ScreenCaptureStore and a misc.VersionSource, use misc.NewMemoryStore

@@ -37,10 +37,11 @@ type Codec struct {
 // A longer one is accepted if the number that SealTalk's servers compute from
 // it is at most 2^53; above that, the servers do not agree on the ids.
 //
-// New also refuses a key, such as mykey123, under which some or all public ids
-// decode to another number, as they do on SealTalk's own servers. Of random
-// keys with 6 to 13 letters and digits, one to three in a hundred are like
-// this. The error says what is wrong with the key and does not show it.
+// New also refuses a key, such as mykey123, with which some or all public ids
+// do not decode to the number that was encoded. With such a key, SealTalk's own
+// servers decode them wrongly too. Of random keys with 6 to 13 letters and
+// digits, one to three in a hundred are like this. The error says what is wrong
+// with the key and does not show it.
 func New(key string) (*Codec, error) {
 	var keyCode uint64
 	for i := range len(key) {

@@ -38,14 +38,14 @@ type Client struct {
 //   - misc.ErrUnsupportedType if m.Type is neither Private nor Group
 //   - an [*Error] if RongCloud's answer is not a success
 //   - misc.ErrUnreachable if no connection could be made, the connection was
-//     lost before the whole answer had arrived, or the answer is not HTTP
+//     lost before an answer had arrived, or the answer is not HTTP
 //   - misc.ErrTimeout if a time limit or the deadline of ctx has passed
 //   - context.Canceled if ctx was cancelled
 //
 // RongCloud has certainly not accepted m if no connection could be made, or if
-// the answer is a refusal in RongCloud's own form with a 4xx status. With
-// Idempotent that is not certain either, since the error is that of the second
-// attempt.
+// the answer is a refusal in RongCloud's own form with a 4xx status. If
+// Idempotent is set, neither is certain: the error may be that of a second
+// attempt, and RongCloud may have accepted m at the first one.
 func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	path, form, err := publication(m)
 	if err != nil {

@@ -16,9 +16,10 @@ import (
 
 // ownTables returns a database with the tables of package owntables.
 func ownTables(t *testing.T) *sql.DB {
-	db := openSQLite(filepath.Join(t.TempDir(), "own.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "own.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
+	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	_, err := db.Exec(`CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact));
+	_, err = db.Exec(`CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact));
 		CREATE TABLE teams (team TEXT, member TEXT, PRIMARY KEY (team, member));
 		CREATE TABLE notices (conversation TEXT PRIMARY KEY, status INTEGER)`)
 	require.NoError(t, err)
