@@ -20,7 +20,7 @@ const (
 	team    = "team"
 )
 
-// service returns a Service over what cfg holds, and fakes for the rest: alice
+// service returns a Service with the parts in cfg, and fakes for the others: alice
 // and bob are friends and the members of team.
 func service(t *testing.T, cfg misc.Config) *misc.Service {
 	t.Helper()
@@ -161,7 +161,7 @@ func TestSendMessage(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		m    misc.Message
-		sent func(*misc.Message) // what changes on the way; nil: nothing is sent
+		sent func(*misc.Message) // changes m to what is sent; nil if nothing is sent
 		err  error
 	}{
 		{name: "to a friend", m: message(nil), sent: func(*misc.Message) {}},

@@ -73,7 +73,7 @@ func TestANoticeSaysWhoDidWhat(t *testing.T) {
 	assert.Equal(t, `{"operatorUserId":"alice","operation":"sendScreenNtf"}`, misc.Notice(alice, misc.Private, bob, misc.NoticeScreenshot).Content)
 }
 
-// screenCaptureCalls are the three operations, each as one user on one target.
+// screenCaptureCalls are the three operations, each called by a user for a target.
 var screenCaptureCalls = map[string]func(s *misc.Service, user string, t misc.ConversationType, target string) error{
 	"get": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
 		_, err := s.ScreenCapture(context.Background(), user, t, target)
@@ -135,7 +135,7 @@ func TestSetScreenCaptureRefusesAStatusThatIsNone(t *testing.T) {
 	assert.Empty(t, cloud.Delivered())
 }
 
-// order notes in which order a setting is stored and its notice sent.
+// order records the order in which a setting is stored and its notice is sent.
 type order struct {
 	misc.ScreenCaptureStore
 	misctest.Messenger
@@ -217,7 +217,7 @@ func TestWhatAHostsPartsReportIsWrapped(t *testing.T) {
 	}
 }
 
-// both is a RelatedStore that counts how often it is asked both questions.
+// both is a RelatedStore that counts the calls of RelatedScreenCapture.
 type both struct {
 	*misc.MemoryStore
 	misc.Relations
@@ -261,7 +261,7 @@ func TestARelatedStoreIsAskedOnce(t *testing.T) {
 	}
 }
 
-// blocking has a block list over the relations of a RelatedStore.
+// blocking adds a block list to the relations of a RelatedStore.
 type blocking struct{ *both }
 
 func (blocking) AreFriends(context.Context, string, string) (bool, error) { return false, nil }
@@ -297,7 +297,7 @@ func (stored) SetScreenCapture(context.Context, misc.Conversation, misc.NoticeSt
 	return nil
 }
 
-// badID cannot translate the ids of one user.
+// badID cannot translate one id.
 type badID struct {
 	misc.Relations
 	misc.ScreenCaptureStore
@@ -335,7 +335,7 @@ func TestAnInvalidTargetIsTheClientsMistakeAndAnInvalidUserTheHosts(t *testing.T
 	for _, open := range []bool{false, true} {
 		for call, do := range screenCaptureCalls {
 			if open && call == "send" {
-				continue // asks nobody
+				continue // no part is asked
 			}
 			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
 				for _, test := range []struct {
@@ -343,7 +343,7 @@ func TestAnInvalidTargetIsTheClientsMistakeAndAnInvalidUserTheHosts(t *testing.T
 					client bool
 				}{{bob, true}, {alice, false}} {
 					if open && kind == misc.Group && test.bad == alice {
-						continue // the user's id goes nowhere
+						continue // the user's id is passed to no part
 					}
 					parts := badID{id: test.bad}
 					svc := service(t, misc.Config{Relations: parts, Captures: parts, InsecureOpenScreenCapture: open})

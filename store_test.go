@@ -38,8 +38,8 @@ func TestMemoryStoreKeepsThousandsOfConversationsApart(t *testing.T) {
 	}
 }
 
-// conversation returns the i-th of many private conversations, with strings of
-// its own, as a request brings them.
+// conversation returns the i-th of many private conversations, with new strings, like
+// those of a request.
 func conversation(i int) misc.Conversation {
 	return misc.PrivateConversation(fmt.Sprintf("u%08d", i), fmt.Sprintf("u%08d", i*7+1))
 }

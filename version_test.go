@@ -37,7 +37,7 @@ func TestValidVersion(t *testing.T) {
 	}
 }
 
-// ordered lists versions from old to new; those in one line are equal.
+// ordered lists versions from old to new; those on one line are equal.
 var ordered = [][]string{
 	{"0.0.0-0", "v0.0.0-0"},
 	{"0.0.0-a"},
@@ -293,7 +293,7 @@ func TestStaticVersionsAnswersWhatItWasGiven(t *testing.T) {
 	}, misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0"}})
 }
 
-// source is a VersionSource that answers whatever a test puts into it.
+// source is a VersionSource that returns whatever a test puts into it.
 type source struct {
 	release *misc.Release
 	clients *misc.ClientVersions

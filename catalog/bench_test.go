@@ -11,9 +11,9 @@ import (
 	"github.com/sealtalk-go/misc/catalog"
 )
 
-// BenchmarkChoose decides over 100 releases with four builds each. The first
-// client is offered the newest. The second is outside every rollout but that of
-// the oldest release, and each place in a rollout costs a hash.
+// BenchmarkChoose chooses from 100 releases with four builds each. The first
+// client is offered the newest one. The second is outside every rollout except that
+// of the oldest release, and each rollout costs a hash.
 func BenchmarkChoose(b *testing.B) {
 	var all []string
 	for i := range 100 {

@@ -44,8 +44,8 @@ var (
 
 const maxSize = 1 << 20
 
-// fixture is a directory with two good files, and a catalog over it whose
-// clock stands still until a test moves it.
+// fixture is a directory with two good files, and a catalog of it whose clock
+// stands still until a test advances it.
 type fixture struct {
 	*catalog.Catalog
 	t     *testing.T
@@ -92,7 +92,7 @@ func (f *fixture) remove(name string) {
 	require.NoError(f.t, os.Remove(f.path(name)))
 }
 
-// encoded returns what c serves of one kind.
+// encoded returns v as JSON, if there is no error.
 func encoded[T json.Marshaler](t *testing.T, v T, err error) string {
 	t.Helper()
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func (f *fixture) serves(release, clients string) {
 	assert.Equal(f.t, strings.ReplaceAll(goodClients, "1.0.5", clients), f.clients())
 }
 
-// logged returns what was logged since the last call, one record a line.
+// logged returns what was logged since the last call, one record per line.
 func (f *fixture) logged() string {
 	return strings.ReplaceAll(strings.Join(f.log.Take(), "\n"), f.dir+string(filepath.Separator), "")
 }
@@ -135,7 +135,7 @@ func (c *clock) add(d time.Duration) { c.elapsed.Add(int64(d)) }
 
 func lines(s ...string) string { return strings.Join(s, "\n") }
 
-// files are contents with what is wrong with them.
+// files are the contents of the two files, with what is wrong with them.
 var files = []struct{ name, release, clients, err string }{
 	{
 		name:    "every field of both files",
@@ -190,7 +190,7 @@ func TestCatalogKeepsTheRulesOfAVersionSource(t *testing.T) {
 			misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
 				f = open(t)
 				swap(content, goodClients)
-				require.NoError(t, f.Err()) // which looks at the files, before many ask at once
+				require.NoError(t, f.Err()) // reads the files before many calls are made at once
 				return f
 			}, misctest.VersionOptions{
 				Query:  misc.UpdateQuery{Version: "1.0.0", Platform: "darwin"},
@@ -363,11 +363,11 @@ func newDirWith(t *testing.T, square string) string {
 	return dir
 }
 
-// spoil makes a file unreadable in each way that the table of contents cannot.
+// spoil makes a file unreadable in the ways that the table files cannot.
 var spoil = []struct {
 	name string
 	do   func(t *testing.T, path string)
-	err  string // behind the file's name
+	err  string // after the file's name
 }{
 	{"is missing", func(t *testing.T, path string) { require.NoError(t, os.Remove(path)) }, "open PATH: no such file or directory"},
 	{"is a directory", func(t *testing.T, path string) {
@@ -606,7 +606,7 @@ func TestACancelledContextIsAnErrorOfEachMethod(t *testing.T) {
 	}
 }
 
-// blockingWriter says when it is written to, and waits to be let go.
+// blockingWriter signals when it is written to, and then waits to be released.
 type blockingWriter struct{ entered, release chan struct{} }
 
 func (w blockingWriter) Write(p []byte) (int, error) {

@@ -22,8 +22,8 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// decisions are queries to testdata/releases.json with the version and the last
-// part of the URL that the answer has, and the reason.
+// decisions are queries for testdata/releases.json, with the version and the last
+// part of the URL in the answer, and the reason.
 var decisions = []struct{ query, userAgent, offered, reason string }{
 	{"version=1.9.0&platform=darwin&os_version=14.4&id=client-0", "", "2.0.1 SealTalk-universal.zip", "update"},
 	{"version=1.9.0&platform=darwin&os_version=14.4&id=client-1", "", "", "rollout"},
@@ -157,7 +157,7 @@ func TestTheBestOfTheBuildsThatFitIsOffered(t *testing.T) {
 		{"version=1.0.0&arch=mips", "darwin"},
 		{"version=1.0.0&platform=win32&os_version=6.3.0", "win32-old"},
 		{"version=1.0.0&platform=win32&os_version=6.3", "win32-old"},
-		{"version=1.0.0&platform=win32&os_version=6.3.1", "win32-old"}, // whose max_os has all of 6.3
+		{"version=1.0.0&platform=win32&os_version=6.3.1", "win32-old"}, // whose max_os includes all of 6.3
 		{"version=1.0.0&platform=win32&os_version=6.4", "win32-new"},
 	} {
 		offered, _ := h.ask(tt.query, "")
@@ -305,7 +305,8 @@ func newReleasesHost(t *testing.T, releases string) *releasesHost {
 	return newHostOver(t, "not read", releases)
 }
 
-// newHostOver leaves releases.json out if it is empty.
+// newHostOver returns a host that serves the two files. There is no releases.json if
+// releases is empty.
 func newHostOver(t *testing.T, squirrel, releases string) *releasesHost {
 	t.Helper()
 	h := &releasesHost{t: t}

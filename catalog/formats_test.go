@@ -18,7 +18,7 @@ const (
 	documentedClients = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://dn-rongcloud.qbox.me/app.plist"},"Android":{"version":"1.0.5","url":"http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"}}`
 )
 
-// A format is a file's name and what reads it.
+// parse parses a file in a format.
 func parse(format string, file []byte) (json.Marshaler, error) {
 	switch format {
 	case "release":

@@ -38,10 +38,10 @@ type buildFile struct {
 	Arch     []string `json:"arch,omitempty"`
 	MinOS    string   `json:"min_os,omitempty"`
 	MaxOS    string   `json:"max_os,omitempty"`
-	URL      string   `json:"url"` // ends with min_os, 0 if there is none
+	URL      string   `json:"url"` // ends with min_os, or with 0 if there is none
 }
 
-// with returns a copy that change has changed.
+// with returns a copy of f that change has modified.
 func (f releasesFile) with(change func(f *releasesFile)) releasesFile {
 	f.Releases = slices.Clone(f.Releases)
 	for i := range f.Releases {
@@ -126,7 +126,8 @@ type answered struct {
 	Mandatory    bool
 }
 
-// choose returns the answer, nil for none, after it has held Explain against it.
+// choose returns the answer, or nil if there is none, and checks that Explain agrees
+// with it.
 func choose(t *testing.T, s *catalog.Releases, q misc.UpdateQuery) *answered {
 	t.Helper()
 	r, why := s.Choose(q)
@@ -155,7 +156,7 @@ func compare(t *testing.T, a, b string) int {
 	return c
 }
 
-// atLeast says that an answer is as new as another one, or newer.
+// atLeast requires the version in is to be at least as new as that in was, if any.
 func atLeast(t *testing.T, was, is *answered, msg ...any) {
 	t.Helper()
 	if was != nil {
@@ -164,8 +165,8 @@ func atLeast(t *testing.T, was, is *answered, msg ...any) {
 	}
 }
 
-// known returns the version of the OS that the client asking q has, four numbers,
-// or nil if it is not known exactly.
+// known returns the OS version of the client that sends q, as four numbers, or nil if
+// it is not known exactly.
 func known(q misc.UpdateQuery) []int {
 	onMac := q.Platform == "" || q.Platform == "darwin"
 	switch {
@@ -182,7 +183,7 @@ func known(q misc.UpdateQuery) []int {
 func numbers(version string) []int {
 	all := make([]int, 4)
 	for i, n := range strings.Split(version, ".") {
-		all[i], _ = strconv.Atoi(n) // of the tests' own versions
+		all[i], _ = strconv.Atoi(n) // the versions are the tests' own
 	}
 	return all
 }

@@ -18,8 +18,8 @@ var abbreviations = strings.NewReplacer(
 	"BUILD", `{"url":"https://x.test/a.zip"}`,
 	"URL", `"url":"https://x.test/a.zip"`)
 
-// releasesFiles are contents of releases.json with their problems, none if they
-// are right.
+// releasesFiles are contents of releases.json with their problems, or none if they
+// are valid.
 var releasesFiles = []struct{ name, file, problems string }{
 	{"empty list", `{"releases":[]}`, ""},
 	{"smallest", `{"releases":[{"version":"1.0.2",BUILDS}]}`, ""},

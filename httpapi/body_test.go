@@ -25,7 +25,7 @@ func (h *host) untouched(t *testing.T) {
 	}
 }
 
-// good is, for each POST endpoint, a body that is answered 200.
+// good has, for each POST endpoint, a body that is answered 200.
 var good = map[string]string{
 	"send_message":       `{"conversationType":"PRIVATE","targetId":"z2mlAvb0c","objectName":"RC:TxtMsg","content":"hi","pushContent":"p"}`,
 	"set_screen_capture": `{"conversationType":1,"targetId":"z2mlAvb0c","noticeStatus":1}`,
@@ -34,7 +34,7 @@ var good = map[string]string{
 }
 
 // replaced returns the good body of path with the value of a field replaced,
-// or the field removed where value is empty.
+// or with the field removed if value is empty.
 func replaced(path, field, value string) string {
 	parts := strings.Split(strings.Trim(good[path], "{}"), ",")
 	kept := parts[:0]
@@ -187,7 +187,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 			}
 			w := h.do(t, test.method, test.target, test.body, change)
 			assert.Equal(t, test.status, w.Code)
-			if strings.HasSuffix(test.message, ": ") { // and then words of encoding/json
+			if strings.HasSuffix(test.message, ": ") { // followed by the words of encoding/json
 				assert.Contains(t, w.Body.String(), strings.TrimSuffix(failure(test.status, test.message), `"}`))
 			} else {
 				assert.Equal(t, failure(test.status, test.message), w.Body.String())
@@ -226,8 +226,8 @@ type errReader struct{}
 
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// FuzzPost sends any body to every POST endpoint: never a 5xx, never two
-// messages, and nothing at all on a refusal.
+// FuzzPost sends any body to every POST endpoint. The answer must never be a
+// 5xx. A request must never send two messages, and must send none if it is refused.
 func FuzzPost(f *testing.F) {
 	for path, body := range good {
 		f.Add(body)
@@ -264,7 +264,7 @@ func FuzzPost(f *testing.F) {
 	})
 }
 
-// counter is a Messenger that counts.
+// counter is a Messenger that counts messages.
 type counter int
 
 func (c *counter) Send(context.Context, misc.Message) error {

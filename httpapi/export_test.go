@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Endpoints returns the names of what the handler serves, in order.
+// Endpoints returns the sorted names of the endpoints that the handler serves.
 func (h *Handler) Endpoints() []string { return slices.Sorted(maps.Keys(h.endpoints)) }
 
-// Statuses returns those that an error of the domain may be answered with.
+// Statuses returns the statuses with which errors of the domain may be answered.
 func Statuses() []int {
 	var all []int
 	for _, s := range statuses {

@@ -35,7 +35,7 @@ const (
 	jsonType = "application/json; charset=utf-8"
 )
 
-// host is a server in the making: parts may be replaced before it is asked.
+// host is a server under construction: its parts may be replaced before a request.
 type host struct {
 	misc  misc.Config
 	http  httpapi.Config
@@ -89,7 +89,8 @@ func (h *host) handler(t testing.TB) *httpapi.Handler {
 	return handler
 }
 
-// do asks the host, as alice with a JSON body unless change says otherwise.
+// do sends a request to the host. A POST is from alice and has a JSON body, unless
+// change says otherwise.
 func (h *host) do(t testing.TB, method, target, body string, change ...func(*http.Request)) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))

@@ -32,7 +32,7 @@ func TestWhatClientsSendIsAnswered(t *testing.T) {
 		name, path, body string
 		answer           string
 		sent             *misc.Message
-		on               *misc.Conversation // what is on afterwards; everything is off before
+		on               *misc.Conversation // the conversation that is on afterwards; all are off before
 	}{
 		{
 			name: "the document's message", path: "send_message",
@@ -165,7 +165,7 @@ func TestAnOpenScreenCaptureIsOpenThereAlone(t *testing.T) {
 	}
 }
 
-// failing is Relations and a store that fail where an error is set.
+// failing is Relations and a store. A method fails if its error is set.
 type failing struct {
 	misc.Relations
 	misc.ScreenCaptureStore
@@ -193,14 +193,14 @@ func (f failing) SetScreenCapture(ctx context.Context, c misc.Conversation, s mi
 	return f.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
 }
 
-// backAfter is an error that knows how long it lasts, and nothing else.
+// backAfter is an error that knows how long to wait, and wraps no other error.
 type backAfter time.Duration
 
 func (backAfter) Error() string { return "away" }
 
 func (b backAfter) RetryAfter() time.Duration { return time.Duration(b) }
 
-// limited is a rate limit that knows when it ends.
+// limited is an error about a rate limit that knows how long to wait.
 type limited struct{ after time.Duration }
 
 func (limited) Error() string { return "slow down" }

@@ -117,11 +117,11 @@ func TestMobileVersionsAreRevalidated(t *testing.T) {
 			}
 		}
 	}
-	// The desktop endpoint never answers 304, whatever is asked.
+	// The desktop endpoint never answers 304, whatever the request is.
 	assert.Equal(t, 200, h.do(t, "GET", "/misc/latest_update?version=1.0.0", "", header("If-None-Match", "*")).Code)
 }
 
-// versionSource answers what a test puts into it.
+// versionSource returns what a test puts into it.
 type versionSource struct {
 	release *misc.Release
 	clients *misc.ClientVersions
@@ -145,7 +145,7 @@ func TestTheSourceHearsAllThatADesktopClientSays(t *testing.T) {
 	for query, want := range map[string]misc.UpdateQuery{
 		"version=v1.0.0%2B1&platform=darwin&arch=arm64&os_version=14.4&channel=beta&id=%E5%B0%8F&other=1": {
 			Version: "v1.0.0+1", Platform: "darwin", Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "小"},
-		"id=a+b&version=1.0.0&id=c&channel=&channel=beta":       {Version: "1.0.0", ClientID: "a b"}, // the first counts
+		"id=a+b&version=1.0.0&id=c&channel=&channel=beta":       {Version: "1.0.0", ClientID: "a b"}, // the first one counts
 		"&&os_version&arch=%zz&arch=x64&=1&version=1.0.0&ID=a&": {Version: "1.0.0", Arch: "x64"},
 		"platform=a;b&id=c=d&%69d=e&version=1.0.0":              {Version: "1.0.0", Platform: "a;b", ClientID: "c=d"},
 	} {
@@ -208,7 +208,7 @@ func TestAVersionSourceAtFaultIs500(t *testing.T) {
 			}
 		})
 	}
-	// What is wrong with the request is still the client's to hear.
+	// The client is still told what is wrong with its request.
 	h := newHost(t)
 	h.misc.Versions = &versionSource{err: errors.New("disk on fire")}
 	assert.Equal(t, 400, h.do(t, "GET", "/misc/latest_update?version=1", "").Code)

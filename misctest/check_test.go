@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// equal fails the test, without ending it, unless got is want.
+// equal fails the test, without ending it, unless got equals want.
 func equal(t *testing.T, want, got any, about ...any) {
 	t.Helper()
 	if !reflect.DeepEqual(want, got) {
@@ -22,7 +22,7 @@ func check(t *testing.T, ok bool, about ...any) {
 	}
 }
 
-// noError ends the test if err is one.
+// noError ends the test if err is not nil.
 func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -33,7 +33,7 @@ func groupForm() url.Values {
 	return url.Values{"fromUserId": {"alice"}, "toGroupId": {"team"}, "objectName": {"RC:TxtMsg"}, "content": {`{"content":"hello"}`}}
 }
 
-// cloudRequest is signed as RongCloud's documentation says.
+// cloudRequest returns a request that is signed as RongCloud's documentation says.
 func cloudRequest(path, nonce string, form url.Values) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -64,7 +64,7 @@ func cloudAnswer(t *testing.T, cloud *misctest.Cloud, r *http.Request) (status, 
 	return w.Code, answer.Code
 }
 
-// The signature is RongCloud's own vector, written out.
+// The signature is that of RongCloud's own test vector, written out.
 func TestCloudTakesWhatRongCloudTakes(t *testing.T) {
 	t.Parallel()
 	cloud := misctest.NewCloud(cloudKey, cloudSecret)

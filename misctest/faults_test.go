@@ -18,8 +18,8 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// Each rule of a suite has an implementation or two here that a person could
-// write by mistake, and that the rule must find.
+// For each rule of a suite, there are one or more implementations here that somebody
+// could write by mistake, and that the rule must detect.
 
 var (
 	errFault = errors.New("this implementation is wrong")
@@ -36,7 +36,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// number decodes an id of the suites; an invalid one is 0.
+// number decodes an id of the suites. It returns 0 for an invalid one.
 func number(id string) uint32 {
 	n, _ := codec.Decode(id)
 	return n
@@ -53,7 +53,7 @@ func wrongImplementations() []implementation {
 	return slices.Concat(wrongStores(), wrongRelations(), wrongRelatedStores(), wrongVersions(), wrongMessengers())
 }
 
-// A query is what a store is asked.
+// A query holds the arguments of a call to a store.
 type query struct {
 	ctx    context.Context
 	c      misc.Conversation
@@ -75,7 +75,7 @@ func (q query) under(key string) query {
 	return q
 }
 
-// A store is an instance over data, with methods that a test replaces.
+// A store is an instance over data, with methods that a test can replace.
 type store struct {
 	data *misc.MemoryStore
 	down bool
@@ -105,7 +105,7 @@ func (s *store) write(q query) error {
 	return s.data.SetScreenCapture(q.ctx, q.c, q.status)
 }
 
-// captures tests the stores that change makes of right ones.
+// captures returns a test of stores that are right except for what change does to them.
 func captures(change func(s *store)) func(*testing.T) {
 	return func(t *testing.T) {
 		var last *store
@@ -135,14 +135,14 @@ func wrongStores() []implementation {
 	sets := func(name, breaks string, set func(s *store, q query) error) implementation {
 		return wrong(name, breaks, func(s *store) { s.set = func(q query) error { return set(s, q) } })
 	}
-	// keyed reads and writes under the strings that the functions make.
+	// keyed reads and writes under the strings that the functions return.
 	keyed := func(name, breaks string, readKey, writeKey func(misc.Conversation) string) implementation {
 		return wrong(name, breaks, func(s *store) {
 			s.get = func(q query) (misc.NoticeStatus, error) { return s.read(q.under(readKey(q.c))) }
 			s.set = func(q query) error { return s.write(q.under(writeKey(q.c))) }
 		})
 	}
-	// numbers are two users, or a group and 0.
+	// numbers returns the numbers of two users, or that of a group and 0.
 	numbers := func(c misc.Conversation) (uint32, uint32) {
 		a, b := c.Users()
 		return number(cmp.Or(a, c.GroupID())), number(b)
@@ -207,7 +207,7 @@ func wrongStores() []implementation {
 				mu.Lock()
 				defer mu.Unlock()
 				if queue = append(queue, q.deaf()); len(queue) > 1 {
-					return nil // whoever writes the first one writes this one as well
+					return nil // the call that writes the first one also writes this one
 				}
 				for ; len(queue) > 0; queue = queue[1:] {
 					mu.Unlock()
@@ -254,7 +254,7 @@ func wrongStores() []implementation {
 		gets("a read ignores the context", cancelled, func(s *store, q query) (misc.NoticeStatus, error) { return s.read(q.deaf()) }),
 		sets("a set ignores the context", cancelled, func(s *store, q query) error { return s.write(q.deaf()) }),
 		sets("a cancelled set is written", cancelled, func(s *store, q query) error { return cmp.Or(s.write(q.deaf()), q.ctx.Err()) }),
-		// It is written through, so that no instance contradicts itself.
+		// The cache is written through, so that no instance contradicts itself.
 		wrong("each instance has a cache", another, func(s *store) {
 			var cache sync.Map
 			s.get = func(q query) (misc.NoticeStatus, error) {
@@ -331,7 +331,7 @@ func wrongStores() []implementation {
 	}
 }
 
-// A question is what relations are asked.
+// A question holds the arguments of a call to relations.
 type question struct {
 	ctx         context.Context
 	user, other string
@@ -339,14 +339,14 @@ type question struct {
 
 type answer = func(q question) (bool, error)
 
-// people are what several relateds may be over.
+// people is the data that several relateds may share.
 type people struct {
 	misc.MemoryStore
 	world misctest.World
 	down  bool
 }
 
-// A related answers about people, with methods that a test replaces.
+// A related answers about people, with methods that a test can replace.
 type related struct {
 	*people
 	friends, member answer
@@ -396,8 +396,8 @@ func (r *related) ask(q query, user string) (ok bool, status misc.NoticeStatus, 
 	return true, status, err
 }
 
-// relations tests what change makes of right ones, as relations or as a
-// RelatedStore.
+// relations returns a test of relateds that are right except for what change does to
+// them, as relations or as a RelatedStore.
 func relations(suite string, change func(r *related)) func(*testing.T) {
 	return func(t *testing.T) {
 		var p *people
@@ -423,9 +423,9 @@ func relations(suite string, change func(r *related)) func(*testing.T) {
 	}
 }
 
-// wrongRelations are wrong as a RelatedStore as well.
+// wrongRelations returns relations that are also wrong as a RelatedStore.
 func wrongRelations() (all []implementation) {
-	// friends and member replace one method by one that may ask the right one.
+	// friends and member replace one method with a wrong one, which may call the right one.
 	both := func(name, breaks string, change func(r *related)) {
 		for _, suite := range []string{"relations", "related"} {
 			all = append(all, implementation{suite + ": " + name, relations(suite, change), breaks})
@@ -438,7 +438,7 @@ func wrongRelations() (all []implementation) {
 		both(name, breaks, func(r *related) { r.member = wrong(r, r.isMember) })
 	}
 	type guess = func(r *related, user, other string) bool
-	// also answers yes where f does as well.
+	// also answers true if the right method or f does.
 	also := func(f guess) func(*related, answer) answer {
 		return func(r *related, ask answer) answer {
 			return func(q question) (bool, error) {
@@ -447,7 +447,7 @@ func wrongRelations() (all []implementation) {
 			}
 		}
 	}
-	// fails returns the error where f says so.
+	// fails returns the error if f returns true.
 	fails := func(fault error, f guess) func(*related, answer) answer {
 		return func(r *related, ask answer) answer {
 			return func(q question) (bool, error) {
@@ -461,7 +461,7 @@ func wrongRelations() (all []implementation) {
 	deaf := func(_ *related, ask answer) answer {
 		return func(q question) (bool, error) { return ask(question{context.WithoutCancel(q.ctx), q.user, q.other}) }
 	}
-	// keeps answers again what it has answered before, if that is kept.
+	// keeps repeats an answer that it has given before, if that answer equals kept.
 	keeps := func(kept bool) func(*related, answer) answer {
 		return func(_ *related, ask answer) answer {
 			var known sync.Map
@@ -583,7 +583,7 @@ func wrongRelatedStores() []implementation {
 			r.both = func(q query, user string) (bool, misc.NoticeStatus, error) { return f(r, q, user) }
 		}), breaks}
 	}
-	// judges answers what f makes of the right answer.
+	// judges answers what f returns for the right answer.
 	judges := func(name, breaks string, f func(r *related, q query, user string, ok bool) bool) implementation {
 		return wrong(name, breaks, func(r *related, q query, user string) (bool, misc.NoticeStatus, error) {
 			ok, status, err := r.ask(q, user)
@@ -636,7 +636,7 @@ func wrongRelatedStores() []implementation {
 	}
 }
 
-// A source answers out of its fields, or what its functions answer.
+// A source answers with its fields, or with what its functions return.
 type source struct {
 	release *misc.Release
 	clients *misc.ClientVersions
@@ -670,8 +670,8 @@ func newClients(version string) *misc.ClientVersions {
 	return must(misc.NewClientVersions(misc.ClientVersionsFields{IOS: client, Android: client}))
 }
 
-// versions tests the sources that change makes of right ones, which have a
-// release for one query alone.
+// versions returns a test of sources that are right except for what change does to
+// them. They have a release for only one query.
 func versions(change func(s *source)) func(*testing.T) {
 	query := misc.UpdateQuery{Version: "1.0.0", Platform: "darwin", Channel: "beta"}
 	return func(t *testing.T) {
@@ -738,7 +738,7 @@ func wrongVersions() []implementation {
 	}
 }
 
-// A cloud takes messages, and may lose the answer.
+// A cloud accepts messages, and may lose the answer.
 type cloud struct {
 	misctest.Messenger
 	lost bool
@@ -774,7 +774,7 @@ func wrongMessengers() []implementation {
 	wrong := func(name, breaks string, over func(c *cloud) sender) implementation {
 		return implementation{"messenger: " + name, messengers(over), breaks}
 	}
-	// changing sends what change makes of a message.
+	// changing sends messages that change has modified.
 	changing := func(name, breaks string, change func(m *misc.Message)) implementation {
 		return wrong(name, breaks, func(c *cloud) sender {
 			return func(ctx context.Context, m misc.Message) error {
@@ -783,7 +783,7 @@ func wrongMessengers() []implementation {
 			}
 		})
 	}
-	// raw is what a form holds if value is not escaped.
+	// raw sets value to what a form holds if it is not escaped.
 	raw := func(value *string) {
 		form, _ := url.ParseQuery("name=" + *value)
 		*value = form.Get("name")

@@ -18,7 +18,7 @@ func TestIDEncodesUnderKey(t *testing.T) {
 	misctest.ID(0)
 }
 
-// The suites choose numbers for these properties of their ids.
+// The suites choose their numbers for these properties of the ids.
 func TestIDsOfTheSuitesHaveTheOrderAndTheCaseThatTheRulesNeed(t *testing.T) {
 	check(t, misctest.ID(10) < misctest.ID(2))
 	check(t, misctest.ID(4) < misctest.ID(5))

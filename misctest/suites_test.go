@@ -14,8 +14,8 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// An implementation is one that its suite must pass, or a wrong one and the
-// rule that it breaks.
+// An implementation is either a right one, which must pass its suite, or a wrong one
+// with the rule that it breaks.
 type implementation struct {
 	name   string
 	suite  func(*testing.T)
@@ -87,8 +87,8 @@ func TestSuitesPassRightImplementations(t *testing.T) {
 
 var ruleLine = regexp.MustCompile(`(?m)^ +--- (PASS|FAIL): TestSuitesFailWrongImplementations/([^/\n]+)/(.*) \(`)
 
-// The suites fail in a process of their own, whose output tells each rule that
-// passed or failed.
+// The suites fail in a separate process, whose output says which rules passed and
+// which failed.
 func TestSuitesFailWrongImplementations(t *testing.T) {
 	const child = "MISCTEST_CHILD"
 	if os.Getenv(child) != "" {
@@ -107,7 +107,7 @@ func TestSuitesFailWrongImplementations(t *testing.T) {
 	}
 	check(t, !strings.Contains(string(out), "DATA RACE"), "a fault is to be found without the race detector")
 
-	verdicts := make(map[string]map[string][]string) // implementation, PASS or FAIL, rules
+	verdicts := make(map[string]map[string][]string) // by implementation, and by PASS or FAIL
 	for _, m := range ruleLine.FindAllStringSubmatch(string(out), -1) {
 		verdict, name, rule := m[1], m[2], m[3]
 		if verdicts[name] == nil {
@@ -116,7 +116,7 @@ func TestSuitesFailWrongImplementations(t *testing.T) {
 		verdicts[name][verdict] = append(verdicts[name][verdict], rule)
 	}
 	subtest := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
-	rules, broken := make(map[string]bool), make(map[string]bool) // suite and rule
+	rules, broken := make(map[string]bool), make(map[string]bool) // by suite and rule
 	for _, impl := range wrongImplementations() {
 		passed, failed := verdicts[subtest(impl.name)]["PASS"], verdicts[subtest(impl.name)]["FAIL"]
 		check(t, slices.Contains(failed, subtest(impl.breaks)), impl.name, "breaks", impl.breaks)

@@ -92,8 +92,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// keyFor returns a key with the given keyCode, of which the seventh character
-// holds the highest digits. One character holds no more than 127 of them.
+// keyFor returns a key with the given keyCode. Every seventh character adds up
+// to 127 to the part from bit 42 on.
 func keyFor(code uint64) string {
 	var key []byte
 	for rest := code >> 42; ; rest -= 127 {
@@ -108,8 +108,8 @@ func keyFor(code uint64) string {
 	return string(key)
 }
 
-// losesADigit does Encode's arithmetic alone: a number that comes down to
-// exactly 62 encodes like another.
+// losesADigit does only the arithmetic of Encode: a number that is reduced to
+// exactly 62 is encoded like another.
 func losesADigit(n uint64) bool {
 	for n > 62 {
 		n /= 62
@@ -127,7 +127,7 @@ func TestAKeyIsRefusedExactlyIfAnIDHasNoEncoding(t *testing.T) {
 			key[i] = alphabet[random.IntN(len(alphabet))]
 			code += uint64(key[i]) << (7 * (i % 7))
 		}
-		// Where an id loses a digit, the lowest, the highest or the first of a power of 62 does.
+		// If an id loses a digit, then so does the lowest, the highest or the first of a power of 62.
 		candidates := []uint64{code - 1, code - math.MaxUint32}
 		for power := uint64(62); power < code; power *= 62 {
 			if code-power <= math.MaxUint32 {

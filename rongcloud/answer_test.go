@@ -17,8 +17,8 @@ import (
 	"github.com/sealtalk-go/misc/rongcloud"
 )
 
-// answers has what RongCloud, and what stands before it, may answer. err is
-// nil for a success.
+// answers has what RongCloud, or a proxy in front of it, may answer. err is nil
+// for a success.
 var answers = []struct {
 	status  int
 	body    string
@@ -123,7 +123,7 @@ func TestAPageOfAProxyIsNamedAsSuch(t *testing.T) {
 	}
 }
 
-// The body of such an answer is the bare connection, which has no end.
+// The body of such an answer is the raw connection, which never ends.
 func TestSwitchingProtocolsIsARefusalWhoseBodyIsClosedUnread(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, func(w http.ResponseWriter, r *http.Request) {
@@ -146,7 +146,7 @@ func TestSwitchingProtocolsIsARefusalWhoseBodyIsClosedUnread(t *testing.T) {
 }
 
 func TestRetryAfterIsKnownToTheCaller(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // it is midnight
+	synctest.Test(t, func(t *testing.T) { // starts at midnight
 		for header, want := range map[string]time.Duration{
 			"":                              0,
 			"0":                             0,

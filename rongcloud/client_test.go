@@ -158,8 +158,8 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// RongCloud's load balancing follows connections. None of the messages that
-// change over to a new one is lost or sent twice.
+// RongCloud's load balancing follows connections. When messages move to a new
+// connection, none is lost or sent twice.
 func TestAConnectionHasFewerThan80Uses(t *testing.T) {
 	t.Parallel()
 	for _, encrypted := range []bool{false, true} {
@@ -206,7 +206,8 @@ func TestAConnectionHasFewerThan80Uses(t *testing.T) {
 	}
 }
 
-// RongCloud drops them after about 55 seconds; a message written meanwhile is lost.
+// RongCloud drops idle connections after about 55 seconds. A message that is
+// written at that moment is lost.
 func TestIdleConnectionsAreDroppedBeforeRongCloudDoesSo(t *testing.T) {
 	t.Parallel()
 	idle := rongcloud.NewTransport(time.Second).IdleConnTimeout
@@ -397,7 +398,7 @@ func TestClientKeepsTheRulesOfAMessenger(t *testing.T) {
 	t.Parallel()
 	for name, idempotent := range map[string]bool{"without key": false, "with key": true} {
 		t.Run(name, func(t *testing.T) {
-			var fault atomic.Pointer[http.HandlerFunc] // in front of the cloud
+			var fault atomic.Pointer[http.HandlerFunc] // if not nil, answers instead of the cloud
 			cloud := misctest.NewCloud(appKey, appSecret)
 			until := func(h http.HandlerFunc) func(*testing.T) func() {
 				return func(*testing.T) func() {

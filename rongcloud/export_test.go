@@ -1,4 +1,4 @@
 package rongcloud
 
-// Sign makes a signature.
+// Sign returns the signature of a request.
 var Sign = sign

@@ -19,16 +19,16 @@ import (
 )
 
 // A message that may have reached the cloud must not be sent again, and a host
-// that failed must not be used for the next one.
+// that failed must not be used for the next message.
 func TestFailingHostIsLeftAndTheMessageSentAgainOnlyIfThatIsSafe(t *testing.T) {
 	t.Parallel()
 	const deadline = 300 * time.Millisecond
 	tests := map[string]struct {
-		answer     http.HandlerFunc // nil: the connection is refused
+		answer     http.HandlerFunc // nil if the connection is refused
 		timeout    time.Duration    // of the first Send; 0 for none
 		idempotent bool
 		err        error
-		main       int // messages that the main host saw
+		main       int // messages that reached the main host
 		failover   bool
 	}{
 		"connection refused":            {failover: true},
@@ -131,8 +131,8 @@ func TestHostThatNeverConnectsLeavesTimeForTheBackup(t *testing.T) {
 	}
 }
 
-// A third of the time is for connecting only: a host that is slow to answer
-// may take all of it.
+// The limit of a third of the time is for connecting only: a host that is slow
+// to answer may take all of the time.
 func TestSlowAnswerIsWaitedForUntilTheDeadline(t *testing.T) {
 	t.Parallel()
 	for name, connect := range map[string]func(*httptrace.ClientTrace){
@@ -199,7 +199,7 @@ func TestUnreachableCloudIsTriedOnceOnEachHost(t *testing.T) {
 	assert.Equal(t, []int{1, 1}, []int{main.requests(), backup.requests()})
 }
 
-// A RoundTripper without httptrace does not say whether it had a connection.
+// A RoundTripper that does not use httptrace does not say whether it had a connection.
 func TestTransportThatHidesItsConnectionsIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	attempts := 0
@@ -226,13 +226,13 @@ func TestHostsAreChangedOnlyOnceIn30Seconds(t *testing.T) {
 			advance      time.Duration
 			main, backup int
 		}{
-			{0, 1, 0}, // changes to the backup
+			{0, 1, 0}, // switches to the backup
 			{0, 1, 1},
 			{29 * time.Second, 1, 2},
 			{999 * time.Millisecond, 1, 3},
-			{time.Millisecond, 1, 4}, // changes back
+			{time.Millisecond, 1, 4}, // switches back
 			{29 * time.Second, 2, 4},
-			{time.Second, 3, 4}, // changes to the backup
+			{time.Second, 3, 4}, // switches to the backup
 			{0, 3, 5},
 		} {
 			time.Sleep(step.advance)
@@ -242,7 +242,7 @@ func TestHostsAreChangedOnlyOnceIn30Seconds(t *testing.T) {
 	})
 }
 
-// The cloud knows a msgRandom again for a minute.
+// The cloud recognizes a msgRandom for a minute.
 func TestSecondAttemptComesWhileTheCloudKnowsTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -281,7 +281,7 @@ func TestSecondAttemptWithin30SecondsLeavesTheHostInUse(t *testing.T) {
 	main.Config.Handler = failOnce(main.Config.Handler)
 	backup := httptest.NewServer(reply(http.StatusOK, `{"code":200}`))
 	c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main.URL), Backup: backup.URL})
-	require.Error(t, c.Send(t.Context(), hello)) // changes to the backup
+	require.Error(t, c.Send(t.Context(), hello)) // switches to the backup
 	backup.Close()                               // which now refuses connections
 	c.CloseIdleConnections()
 	for range 2 {
@@ -289,13 +289,13 @@ func TestSecondAttemptWithin30SecondsLeavesTheHostInUse(t *testing.T) {
 	}
 	assert.Equal(t, 2, main.requests())
 
-	// The main host fails the second attempt, and is not in use: no change.
+	// The main host fails the second attempt, but is not in use, so there is no switch.
 	main.Close()
 	c.CloseIdleConnections()
 	require.ErrorIs(t, c.Send(t.Context(), hello), misc.ErrUnreachable)
 }
 
-// failOnce answers 500 to the first request, without handing it on.
+// failOnce answers 500 to the first request, without passing it on.
 func failOnce(next http.Handler) http.Handler {
 	var once sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -310,8 +310,8 @@ func failOnce(next http.Handler) http.Handler {
 	})
 }
 
-// The failures come a minute apart, so that each could change hosts, and an even
-// number of changes would end at the main host again.
+// The failures come a minute apart, so that each could cause a switch, and an even
+// number of switches would end at the main host again.
 func TestFailuresOfOneHostAtOnceChangeHostsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const senders = 8

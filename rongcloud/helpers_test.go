@@ -31,7 +31,7 @@ var hello = misc.Message{
 	Content:    `{"content":"hello"}`,
 }
 
-// A host is an HTTP server that keeps what it was sent.
+// A host is an HTTP server that records the requests it receives.
 type host struct {
 	*httptest.Server
 
@@ -42,7 +42,7 @@ type host struct {
 	connections int
 }
 
-// newHost answers with answer, and with success if that is nil.
+// newHost starts a host that answers with answer, or with success if answer is nil.
 func newHost(t *testing.T, answer http.HandlerFunc) *host {
 	t.Helper()
 	if answer == nil {
@@ -90,7 +90,7 @@ func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 // drop closes the connection without an answer.
 func drop(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// breakOff closes the connection amid a successful answer.
+// breakOff closes the connection in the middle of a successful answer.
 func breakOff(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Length", "100")
 	reply(http.StatusOK, `{"code":200}`)(w, r)
@@ -111,8 +111,8 @@ func refusedURL(t *testing.T) string {
 	return s.URL
 }
 
-// blackHole is an HTTP client that never gets a connection to the host of
-// base, and gets one to any other host.
+// blackHole returns an HTTP client that never gets a connection to the host of
+// base, but gets one to any other host.
 func blackHole(t *testing.T, base string) *http.Client {
 	t.Helper()
 	u, err := url.Parse(base)
@@ -139,7 +139,7 @@ func newClient(t *testing.T, cfg rongcloud.Config) *rongcloud.Client {
 	return c
 }
 
-// A fakeCloud answers for its hosts without a network, as fake time needs it.
+// A fakeCloud answers for its hosts without a network, which fake time requires.
 type fakeCloud map[string]http.HandlerFunc
 
 func (f fakeCloud) client() *http.Client {
@@ -150,7 +150,7 @@ func (f fakeCloud) client() *http.Client {
 	})}
 }
 
-// privateCloud has the hosts main and backup.
+// privateCloud returns the Config of a private cloud with the hosts main and backup.
 func privateCloud(f fakeCloud) rongcloud.Config {
 	return rongcloud.Config{Region: "http://main", Backup: "http://backup", HTTPClient: f.client()}
 }

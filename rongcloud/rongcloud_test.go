@@ -73,7 +73,7 @@ func TestNewNamesEveryProblemAtOnceAndNoValue(t *testing.T) {
 	}
 }
 
-// prints returns v in every form that logs take.
+// prints returns v in every form in which it may be logged.
 func prints(v any) string {
 	var b bytes.Buffer
 	for _, format := range []string{"%v\n", "%+v\n", "%#v\n", "%s\n", "%q\n", "%x\n", "%d\n"} {

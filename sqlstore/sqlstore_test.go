@@ -22,20 +22,20 @@ import (
 )
 
 // The module internal/integration tests the statements themselves on real
-// databases. Here a scripted database shows what reaches it, and what comes of
-// each failure.
+// databases. The tests here use a scripted database, which shows what reaches it
+// and what each failure causes.
 
-// fake is a database that answers each statement by its arguments.
+// fake is a database whose answer to a statement depends on the arguments.
 type fake struct {
-	tables  [][]driver.Value // what the catalogue says
+	tables  [][]driver.Value // the rows of the catalogue
 	answer  func(args []driver.Value) ([][]driver.Value, error)
-	prepare error // fails the preparation of the last statement
-	rowsErr error // comes after the rows of the catalogue
+	prepare error // the error of preparing the last statement
+	rowsErr error // returned after the rows of the catalogue
 	ddl     func(f *fake, statement string) error
 
-	calls  []string       // the statements that ran, without the catalogue's
+	calls  []string       // the statements that ran, except the catalogue's
 	args   []driver.Value // of the last one
-	closed int            // how many statements were
+	closed int            // how many statements were closed
 }
 
 func (f *fake) Connect(context.Context) (driver.Conn, error) { return f, nil }
@@ -108,7 +108,7 @@ func (r *rows) Next(row []driver.Value) error {
 	return nil
 }
 
-// table returns what the catalogue says of a table, with all rights to it.
+// table returns the rows of the catalogue about a table, with all privileges on it.
 func table(name string, columns ...string) (rows [][]driver.Value) {
 	for _, column := range columns {
 		rows = append(rows, []driver.Value{name, column, true, "SELECT, INSERT, UPDATE"})
@@ -328,7 +328,7 @@ func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 	for _, tt := range []struct {
 		err      error
 		failures int
-		want     int // how often it is tried
+		want     int // the number of attempts
 	}{
 		{errDeadlock, 1, 2},
 		{errDeadlock, 8, 9},
@@ -375,7 +375,7 @@ func TestThePausesBetweenRepetitionsEndWithTheContext(t *testing.T) {
 	})
 }
 
-// The busy connections of SQLite would keep reads waiting.
+// Otherwise the busy connections of SQLite would keep reads waiting.
 func TestSetsWaitForEachOtherOnSQLiteOnly(t *testing.T) {
 	for dialect, atOnce := range map[sqlstore.Dialect]int{sqlstore.MySQL: 2, sqlstore.PostgreSQL: 2, sqlstore.SQLite: 1} {
 		synctest.Test(t, func(t *testing.T) {

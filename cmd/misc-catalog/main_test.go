@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// As the program, the test binary is what the pages call misc-catalog.
+// With BE_MISC_CATALOG set, the test binary acts as the program misc-catalog.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_MISC_CATALOG") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 
 const clients = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://x.test/app.plist"},"Android":{"version":"1.0.5","url":"https://x.test/a.apk"}}`
 
-// newDir writes files by their names beside a good client_version.json.
+// newDir returns a directory with the files, by name, and with a good
+// client_version.json if files has none.
 func newDir(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -39,7 +40,7 @@ func newDir(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// call returns what the command prints, with DIR for dir.
+// call runs the command with dir for DIR, and returns what it prints with DIR for dir.
 func call(dir string, args ...string) (exitCode int, out, errOut string) {
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "DIR", dir)
@@ -207,8 +208,8 @@ func TestAWrongCommandLineIsExitCode2AndHelpIsNot(t *testing.T) {
 	}
 }
 
-// A reader follows the page from top to bottom: each JSON block with releases is
-// versions/releases.json from there on, and each console block is typed.
+// The test follows the page from top to bottom, as a reader would. It saves each JSON
+// block with releases as versions/releases.json, and runs each console block.
 func TestThePageOnReleasesShowsWhatTheCommandsPrint(t *testing.T) {
 	page, err := os.ReadFile("../../docs/releases.md")
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 //go:embed versions
 var files embed.FS
 
-// n3dKey is the demo's; a deployment has its own, and keeps it.
+// n3dKey is the demo's key. A deployment has its own key, and keeps it.
 const n3dKey = "11EdDIaqpcim"
 
 // host is a server with users, friends and a group of its own.
@@ -34,9 +34,9 @@ type host struct {
 	dir    string // of the catalog
 }
 
-// newHost returns a host with the version files in versions, and releases in the
-// place of squirrel.json unless it is nil. Requests to the cloud go through
-// transport, or through RongCloud's own if it is nil.
+// newHost returns a host with the version files in versions. Unless releases is nil,
+// it is served as releases.json instead of squirrel.json. Requests to the cloud go
+// through transport, or through that of package rongcloud if transport is nil.
 func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) {
 	h := &host{mux: http.NewServeMux()}
 	defer func() {
@@ -59,8 +59,8 @@ func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) 
 	}
 	relations := relations{codec}
 
-	// The version files and the square. A server has them in a directory of its
-	// own, where they may change at any time.
+	// The version files and the square. A server has them in its own directory,
+	// where they may change at any time.
 	if h.dir, err = os.MkdirTemp("", "quickstart"); err != nil {
 		return nil, err
 	}
@@ -80,8 +80,9 @@ func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) 
 		return nil, err
 	}
 
-	// RongCloud, as far as this program needs it. A server leaves this part
-	// out, and names its region: rongcloud.Config{…, Region: rongcloud.Beijing}.
+	// A stand-in for RongCloud, which does what this program needs. A real server
+	// leaves this part out, and names its region: rongcloud.Config{…, Region:
+	// rongcloud.Beijing}.
 	secret := rand.Text()
 	h.cloud = misctest.NewCloud("demo", secret)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,8 +119,8 @@ func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) 
 	return h, nil
 }
 
-// relations answers for the numbers of a database. The errors of the codec say
-// which id is invalid, and are returned as they are.
+// relations answers by the numbers that a database would have. The errors of the
+// codec say which id is invalid, and are returned unchanged.
 type relations struct{ codec *n3d.Codec }
 
 func (r relations) AreFriends(_ context.Context, userID, otherID string) (bool, error) {
@@ -138,7 +139,7 @@ func (r relations) decode(a, b string) (uint32, uint32, error) {
 	return x, y, errors.Join(errX, errY)
 }
 
-// currentUser believes the header X-User, which names a user. A server looks
+// currentUser trusts the header X-User, which names a user. A real server looks
 // up its session instead.
 func (h *host) currentUser(r *http.Request) (string, error) {
 	name := r.Header.Get("X-User")

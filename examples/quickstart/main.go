@@ -1,4 +1,4 @@
-// Quickstart starts a demo server and a fake of RongCloud on loopback. It calls
+// Quickstart starts a demo server and a fake RongCloud on loopback. It calls
 // all eight endpoints over HTTP, including requests that are refused, and
 // prints each request, each answer, and each message that was delivered. It
 // exits with 1 if an answer is not the expected one.

@@ -23,7 +23,7 @@ import (
 	"github.com/sealtalk-go/misc/catalog"
 )
 
-// The page, and the releases.json that it plays with. Its texts are in texts.js.
+// The page, and the releases.json that it changes. Its texts are in texts.js.
 //
 //go:embed page
 var pageFiles embed.FS
@@ -31,21 +31,21 @@ var pageFiles embed.FS
 const (
 	contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	lookEvery    = 300 * time.Millisecond // at the files
-	writeTimeout = 5 * time.Second        // a client that does not read the events for so long is dropped
+	lookEvery    = 300 * time.Millisecond // how often to look at the files
+	writeTimeout = 5 * time.Second        // a client that reads no events for this long is dropped
 )
 
-// A page lets people see the host work: two phones, and who gets which release.
+// A page shows people how the host works: two phones, and who gets which release.
 type page struct {
 	*host
 	wire     *wire
-	releases string // the file
+	releases string // the path of the file
 
 	mu   sync.Mutex
 	good []byte // the last valid text of the file
 }
 
-// newPage returns the page over a host of its own. The caller closes the host.
+// newPage returns a page with its own host. The caller must close the host.
 func newPage() (*page, error) {
 	releases, err := pageFiles.ReadFile("page/releases.json")
 	if err != nil {
@@ -63,7 +63,7 @@ func newPage() (*page, error) {
 	return &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), good: releases}, nil
 }
 
-// handler serves the page at / and the host at /misc/.
+// handler returns a handler that serves the page at / and the host at /misc/.
 func (p *page) handler() (http.Handler, error) {
 	static, err := fs.Sub(pageFiles, "page")
 	if err != nil {
@@ -85,9 +85,9 @@ func (p *page) handler() (http.Handler, error) {
 	return sameOrigin(mux), nil
 }
 
-// sameOrigin refuses what another site makes a browser send: the host believes
-// whoever asks. Only a link to the page is let through. Tools such as curl send
-// neither Origin nor Sec-Fetch-Site.
+// sameOrigin refuses requests that another site makes a browser send, since the host
+// trusts every request. Only a link to the page is let through. Programs such as curl
+// send neither Origin nor Sec-Fetch-Site.
 func sameOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
@@ -113,13 +113,13 @@ func isLoopback(host string) bool {
 // events streams what the wire records, and the state of releases.json whenever
 // it changes.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
-	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // none: from the beginning
+	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // if there is none, from the beginning
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var shown []byte // of the file, which the catalog reads a moment later
+	var shown []byte // the state of the file, which the catalog reads a moment later
 	var served *catalog.Releases
 	for {
 		var out bytes.Buffer
@@ -133,7 +133,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 			last = e.id
 		}
 		if out.Len() > 0 {
-			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http has it
+			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http supports it
 			if _, err := w.Write(out.Bytes()); err != nil {
 				return
 			}
@@ -150,14 +150,14 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// An installation is one of those that the page shows the rollout on.
+// An installation is one of the clients on which the page shows the rollout.
 type installation struct {
 	misc.UpdateQuery
 	Offered string // a version, or empty
 	Reason  catalog.Reason
 }
 
-// installations returns 200 of them, mixed, and the same ones each time.
+// installations returns 200 installations in a mixed order, the same each time.
 func installations() []installation {
 	kinds := []struct {
 		count int
@@ -183,17 +183,17 @@ func installations() []installation {
 	return all
 }
 
-// catalogState returns the file, what is wrong with it, and what each
-// installation is offered by the releases. It also returns the releases.
+// catalogState returns, as JSON, the file, what is wrong with it, and what the
+// releases offer each installation. It also returns the releases.
 func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	state := struct {
-		Path          string         `json:"path"` // another one for each server
+		Path          string         `json:"path"` // different for each server
 		Text          string         `json:"text"`
 		Good          string         `json:"good"` // the last valid text
 		Problem       string         `json:"problem"`
 		Missing       bool           `json:"missing"`
 		Installations []installation `json:"installations"`
-		Possible      map[string]int `json:"possible"` // how many could be offered a version if its rollout were at 100 %
+		Possible      map[string]int `json:"possible"` // how many could be offered each version if its rollout were at 100 %
 	}{Path: p.releases, Installations: installations(), Possible: map[string]int{}}
 	text, err := os.ReadFile(p.releases)
 	state.Text, state.Missing = string(text), errors.Is(err, fs.ErrNotExist)
@@ -228,12 +228,12 @@ func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	}
 	data, err := json.Marshal(state)
 	if err != nil {
-		panic(err) // strings and numbers alone
+		panic(err) // such values always encode
 	}
 	return data, releases
 }
 
-// explain answers why the client that asks so gets each release or not.
+// explain answers why the client described by the query gets each release or not.
 func (p *page) explain(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	explained, err := p.source.Releases().Explain(misc.UpdateQuery{

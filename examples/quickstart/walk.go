@@ -12,18 +12,18 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A step is one request and what must come of it. Ids are written as names in
+// A step is one request and its expected results. Ids are written as names in
 // angle brackets, such as <bob>.
 type step struct {
 	title     string
-	user      string // empty: not logged in
+	user      string // empty if not logged in
 	method    string
 	path      string
-	header    string // one more, as "Name: value"
+	header    string // one more header, as "Name: value"
 	body      string
 	status    int
 	answer    string
-	delivered string // what the chat cloud delivers, empty for nothing
+	delivered string // what the chat cloud delivers; empty if nothing
 }
 
 const (
@@ -164,7 +164,7 @@ var steps = []step{
 	},
 }
 
-// walk takes the steps on a host of their own, and prints the transcript.
+// walk takes the steps on a new host, and prints the transcript.
 func walk(ctx context.Context, out io.Writer, steps []step) error {
 	h, err := newHost(nil, nil)
 	if err != nil {
@@ -201,8 +201,8 @@ func walk(ctx context.Context, out io.Writer, steps []step) error {
 	return nil
 }
 
-// take does one request, prints it and what came of it, and returns what is
-// not as expected.
+// take sends one request, prints it and its results, and returns what is not as
+// expected.
 func (h *host) take(ctx context.Context, out io.Writer, base string, s step) ([]string, error) {
 	body := h.named(s.body)
 	r, err := http.NewRequestWithContext(ctx, s.method, base+s.path, strings.NewReader(body))
@@ -266,7 +266,7 @@ func describe(m misc.Message) string {
 	return fmt.Sprintf("%s %s to %s", m.ObjectName, m.Content, target)
 }
 
-// named puts public ids in the place of names.
+// named replaces the names in s with public ids.
 func (h *host) named(s string) string {
 	for name, id := range h.public {
 		s = strings.ReplaceAll(s, "<"+name+">", id)
@@ -288,7 +288,7 @@ func (s step) headers() []string {
 	return headers
 }
 
-// curl returns the request of a step as a line for a shell.
+// curl returns the request of a step as a command line for a shell.
 func (h *host) curl(base string, s step) string {
 	line := "curl -i '" + base + s.path + "'"
 	for _, header := range s.headers() {

@@ -16,14 +16,14 @@ import (
 	"time"
 )
 
-// A wire records the exchanges with the host, and what each made the host send
-// to the chat cloud. The page shows them, and the phones hear what was delivered.
+// A wire records the exchanges with the host, and what the host sent to the chat
+// cloud for each. The page shows them, and the phones get what was delivered.
 type wire struct {
 	names map[string]string // by public id
 
 	mu     sync.Mutex
 	events []event // the last keptEvents
-	count  int     // of all events that there were
+	count  int     // of all events so far
 	grown  chan struct{}
 }
 
@@ -32,7 +32,7 @@ const (
 	keptBody   = 16 << 10 // bytes of a request's body that are shown
 )
 
-// An event is one in the stream that the page listens to.
+// An event is an event in the stream that the page listens to.
 type event struct {
 	id   int // 1, 2, 3 …
 	name string
@@ -54,12 +54,12 @@ type exchange struct {
 type sent struct {
 	Request  string `json:"request"`
 	Answer   string `json:"answer"`
-	Verified bool   `json:"verified"` // the cloud found the signature right
+	Verified bool   `json:"verified"` // the cloud accepted the signature
 }
 
-// A delivery is a message that the chat cloud took, with the users who receive it.
+// A delivery is a message that the chat cloud accepted, with the users who receive it.
 type delivery struct {
-	From       string   `json:"from"` // a name, as To and Users are
+	From       string   `json:"from"` // a name, like To and Users
 	To         string   `json:"to"`
 	Users      []string `json:"users"`
 	ObjectName string   `json:"objectName"`
@@ -71,7 +71,7 @@ func newWire() *wire { return &wire{grown: make(chan struct{})} }
 func (w *wire) publish(name string, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings, numbers and lists of them
+		panic(err) // such values always encode
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,13 +84,13 @@ func (w *wire) publish(name string, v any) {
 	w.grown = make(chan struct{})
 }
 
-// since returns the kept events after the one with the id, and a channel that
-// is closed when there are more. A slow reader misses some, and does not block others.
+// since returns the kept events after the one with this id, and a channel that is
+// closed when there are more. A slow reader misses some, but does not block others.
 func (w *wire) since(id int) (events []event, grown <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id > w.count {
-		id = 0 // of a server that ran before this one
+		id = 0 // the id is from a server that ran before this one
 	}
 	first := w.count - len(w.events) + 1
 	return w.events[max(id+1-first, 0):], w.grown
@@ -116,7 +116,7 @@ func (w *wire) record(host http.Handler) http.Handler {
 
 		answer := httptest.NewRecorder()
 		host.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, &e)))
-		header := answer.Header() // and what net/http would add
+		header := answer.Header() // with what net/http would add
 		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 		if answer.Code != http.StatusNoContent && answer.Code != http.StatusNotModified {
 			header.Set("Content-Length", strconv.Itoa(answer.Body.Len()))
@@ -137,11 +137,11 @@ func (w *wire) record(host http.Handler) http.Handler {
 func answerText(status int, header http.Header, body string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
-	_ = header.Write(&text) // a Builder takes everything
+	_ = header.Write(&text) // writing to a Builder never fails
 	return text.String() + "\r\n" + body
 }
 
-// RoundTrip is the http.RoundTripper of the host's way to the chat cloud.
+// RoundTrip implements http.RoundTripper for the host's requests to the chat cloud.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	copied := r.Clone(context.Background())
 	var err error
@@ -166,7 +166,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := sent{
 		Request:  string(request),
 		Answer:   answerText(response.StatusCode, response.Header, string(answer)),
-		Verified: response.StatusCode == http.StatusOK, // the stand-in answers 401 otherwise
+		Verified: response.StatusCode == http.StatusOK, // the stand-in answers 401 if it is not
 	}
 	if e, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		e.Cloud = append(e.Cloud, s)
@@ -178,9 +178,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// deliver publishes a message for the phones of those whom the cloud sends it to.
+// deliver publishes a message for the phones of the users to whom the cloud sends it.
 func (w *wire) deliver(body string) {
-	form, _ := url.ParseQuery(body) // the cloud could read it
+	form, _ := url.ParseQuery(body) // the cloud was able to parse it
 	d := delivery{
 		From:       w.names[form.Get("fromUserId")],
 		To:         w.names[form.Get("toUserId")+form.Get("toGroupId")],

@@ -34,11 +34,11 @@ var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 type cloud struct {
 	misc.Messenger
 	quotas map[misc.ConversationType]*rate.Limiter
-	wait   time.Duration // for the quota to allow a message
+	wait   time.Duration // how long to wait for the quota to allow a message
 	failed atomic.Bool
 }
 
-// openCloud returns a client of RongCloud, or without an app key a stand-in.
+// openCloud returns a client of RongCloud, or a stand-in if there is no app key.
 func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *cloud, state string, _ error) {
 	c := &cloud{
 		Messenger: standIn{logger},
@@ -67,14 +67,14 @@ func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_
 	return c, "RongCloud at " + string(region), nil
 }
 
-// quota allows at most perSecond messages in any second: a tenth of them at
-// once, and the others evenly.
+// quota returns a limiter that allows at most perSecond messages in any second: a
+// tenth of them at once, and the others evenly spread.
 func quota(perSecond int) *rate.Limiter {
 	burst := max(1, perSecond/10)
 	return rate.NewLimiter(rate.Limit(perSecond-burst), burst)
 }
 
-// Send waits for the quota before it sends m, but not for long.
+// Send waits for the quota before it sends m, but no longer than c.wait.
 func (c *cloud) Send(ctx context.Context, m misc.Message) error {
 	if limiter := c.quotas[m.Type]; limiter != nil {
 		waiting, cancel := context.WithTimeout(ctx, c.wait)
@@ -91,7 +91,7 @@ func (c *cloud) Send(ctx context.Context, m misc.Message) error {
 	return err
 }
 
-// quotaError says that the quota allows no message for now.
+// quotaError means that the quota allows no message at the moment.
 type quotaError struct{}
 
 func (quotaError) Error() string             { return "the app's quota of messages is used up" }

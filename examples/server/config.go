@@ -13,7 +13,7 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// demoN3DKey is the key of a server that was given none.
+// demoN3DKey is the key of a server that was not given one.
 const demoN3DKey = "11EdDIaqpcim"
 
 const helpText = `The misc endpoints of SealTalk, as a server.
@@ -22,7 +22,7 @@ Traces go to OTEL_EXPORTER_OTLP_ENDPOINT (OTLP over HTTP), and nowhere if it is 
 
 `
 
-// config is what the flags and the environment say.
+// config holds the settings from the flags and the environment.
 type config struct {
 	help         bool
 	addr         string
@@ -46,15 +46,15 @@ type config struct {
 	limits       limits
 }
 
-// limits are the times after which the server gives up.
+// limits are the times after which the server stops waiting.
 type limits struct {
 	start   time.Duration // for the database to answer and its tables to be ready
-	request time.Duration // for the work on a request, the database and the cloud included
+	request time.Duration // for the work on a request, including the database and the cloud
 	write   time.Duration // from the end of the header to the end of the answer; longer than request
-	cloud   time.Duration // for the chat cloud to take a message
-	quota   time.Duration // for the quota to allow a message; with cloud shorter than request
-	idle    time.Duration // at the end, for connections that send nothing to be closed by their clients
-	drain   time.Duration // after that, for requests in flight
+	cloud   time.Duration // for the chat cloud to accept a message
+	quota   time.Duration // for the quota to allow a message; quota and cloud together are shorter than request
+	idle    time.Duration // when stopping, for clients to close connections on which they send nothing
+	drain   time.Duration // after that, for requests in flight to finish
 }
 
 var defaultLimits = limits{
@@ -67,7 +67,7 @@ var defaultLimits = limits{
 	drain:   20 * time.Second,
 }
 
-// usageError is a fault of a flag or of its environment variable.
+// usageError is an error in a flag or its environment variable.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -76,9 +76,9 @@ func usageErrorf(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }
 
-// parseConfig reads each setting from its flag, else from its environment
-// variable, else from its default. Its errors show no value that may be a
-// secret or hold one. It answers -h on stdout.
+// parseConfig takes each setting from its flag, or else from its environment
+// variable, or else from its default. Its errors show no value that may be or
+// contain a secret. It prints the help for -h to stdout.
 func parseConfig(args []string, stdout io.Writer) (config, error) {
 	cfg := config{limits: defaultLimits, otlpEndpoint: os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")}
 	var n3dKey string

@@ -22,7 +22,7 @@ import (
 
 func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 	const secret = "hunter2-hunter2"
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and never says a word
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections, and never answers
 	require.NoError(t, err)
 	defer silent.Close()
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,7 +77,7 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 			var out, log output
 			status := run(t.Context(), args, &out, &log)
 			switch {
-			case check && c.name == "address in use": // a check listens nowhere, and can run beside the server
+			case check && c.name == "address in use": // a check does not listen, and can run beside the server
 				continue
 			case c.usage && !check:
 				assert.Equal(t, 2, status, c.name)

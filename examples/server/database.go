@@ -24,7 +24,7 @@ import (
 	"modernc.org/sqlite"
 )
 
-// systems are the databases' names in spans.
+// systems has the names of the databases in spans.
 var systems = map[sqlstore.Dialect]attribute.KeyValue{
 	sqlstore.MySQL:      semconv.DBSystemNameMySQL,
 	sqlstore.PostgreSQL: semconv.DBSystemNamePostgreSQL,
@@ -38,9 +38,9 @@ type database struct {
 	name    string // for messages, without user and password
 }
 
-// openDatabase opens what -db names, and fails unless it answers. The errors
-// of the drivers for a name that they cannot read are left out: they may quote
-// a password.
+// openDatabase opens the database that -db names, and fails if it does not answer.
+// If a driver cannot parse the name, its error is left out, since it may quote a
+// password.
 func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *database, state string, err error) {
 	db := new(database)
 	var connector driver.Connector
@@ -72,8 +72,8 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 				},
 			}))
 	}
-	// Enough for the load of one instance, and none open for so long that the
-	// server or a firewall has dropped it.
+	// These are enough connections for the load of one instance. None stays open
+	// so long that the server or a firewall drops it.
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(time.Minute)
@@ -85,7 +85,7 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 	return db, db.name + " answers", nil
 }
 
-// sqlite makes a file that is missing, unless it is only to be checked.
+// sqlite creates the file if it is missing, unless check is true.
 func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
 	if file == "" || strings.Contains(file, ":memory:") {
 		return nil, usageErrorf("-db sqlite: needs a file, as in sqlite:misc.db")
@@ -128,8 +128,8 @@ func (db *database) postgreSQL(dsn string) (driver.Connector, error) {
 	return stdlib.GetConnector(*cfg), nil
 }
 
-// openStore makes the tables that are missing, and in a fresh database, if
-// -seed is set, the demo's rows. With -check it makes nothing.
+// openStore creates the tables that are missing and, if -seed is set, the demo's
+// rows in a fresh database. With -check it creates nothing.
 func openStore(ctx context.Context, db *database, cfg config) (_ *sqlstore.Store, state string, _ error) {
 	fresh := isFresh(ctx, db)
 	if !cfg.check {
@@ -156,8 +156,8 @@ func openStore(ctx context.Context, db *database, cfg config) (_ *sqlstore.Store
 }
 
 // isFresh reports whether nobody has used the database yet: it has no tables,
-// or empty ones. On MySQL, tables that are there may be SealTalk's own, and are
-// taken to be in use even if they are empty.
+// or empty ones. On MySQL, existing tables may be SealTalk's own, so they count
+// as used even if they are empty.
 func isFresh(ctx context.Context, db *database) bool {
 	for _, table := range []string{"friendships", "group_members"} {
 		var one int

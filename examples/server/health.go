@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// healthy answers as long as the process lives.
+// healthy answers 200 as long as the process runs.
 func healthy(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
 // ready answers 200 if the database answers within a second, every version file
-// is good, and the server is not about to stop; otherwise 503. It names each
-// part. The state of the cloud does not change the status: what needs no
-// message works without it, and a server that gets no requests would never find
-// out that it is back.
+// is valid, and the server is not stopping; otherwise it answers 503. The body has
+// the state of each part. The state of the cloud does not change the status: what
+// sends no message works without the cloud, and a server that gets no requests
+// would never find out that the cloud is back.
 func ready(p *parts, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), time.Second)

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// hangingCloud is a chat cloud that answers once it is released.
+// hangingCloud starts a chat cloud that answers only after release is called.
 func hangingCloud(t *testing.T) (url string, reached <-chan struct{}, release func()) {
 	arrived, released := make(chan struct{}, 1), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
 	tx, err := db.Begin()
 	require.NoError(t, err)
 	defer tx.Rollback()
-	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the lock for writes
+	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the write lock
 	require.NoError(t, err)
 	r := in.do("POST", "/misc/set_screen_capture", switchOn)
 	assert.Equal(t, http.StatusInternalServerError, r.status)
@@ -90,7 +90,7 @@ func TestAPoolThatIsUsedUpIsNotReadyAndIsAnswered500(t *testing.T) {
 	}, 30*time.Second, 10*time.Millisecond)
 }
 
-// unreliable connects to a database unless that is away.
+// unreliable connects to a database unless away is set.
 type unreliable struct {
 	driver.Connector
 	away *atomic.Bool
@@ -124,7 +124,7 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 	connector, err := new(database).sqlite(filepath.Join(dir, "misc.db"), false)
 	require.NoError(t, err)
 	p.db.DB = sql.OpenDB(unreliable{connector, &databaseAway})
-	p.db.SetMaxIdleConns(-1) // each statement connects
+	p.db.SetMaxIdleConns(-1) // each statement makes a new connection
 	p.store, _, err = openStore(t.Context(), p.db, cfg)
 	require.NoError(t, err)
 	handler, err := newHandler(cfg, p, true, new(stopper), logger)
@@ -142,9 +142,9 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 	for _, c := range []struct {
 		part            string
 		take, giveBack  func()
-		send, get, read int    // what send_sc_msg, get_screen_capture and client_version answer meanwhile
-		readiness       int    // what readyz answers, with
-		named           string // in its body
+		send, get, read int    // the statuses of send_sc_msg, get_screen_capture and client_version meanwhile
+		readiness       int    // the status of /readyz meanwhile
+		named           string // and its body
 		log             string
 	}{
 		{"database", func() { databaseAway.Store(true) }, func() { databaseAway.Store(false) }, 500, 500, 200, 503,

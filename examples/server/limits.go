@@ -9,10 +9,10 @@ import (
 	"github.com/sealtalk-go/misc/httpapi"
 )
 
-// limit lets through perUser requests a second of each logged-in user, and
-// perAddress of each address that sends requests without a login. It runs after
-// the login. The requests of this second and of the last one count, so that a
-// user has at most twice perUser in any second.
+// limit lets through perUser requests per second from each logged-in user, and
+// perAddress from each address that sends requests without a login. It runs after
+// the login. It counts the requests of the current and of the last second, so that
+// at most twice perUser requests of a user pass in any second.
 func limit(next http.Handler, perUser, perAddress int) http.Handler {
 	refuse := httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 		answerError(w, http.StatusTooManyRequests, "too many requests, try again later")

@@ -22,15 +22,15 @@ const toGroup = `{"conversationType":"GROUP","targetId":"` + id1 + `","objectNam
 func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 	const quota = 20
 	for name, c := range map[string]struct {
-		perSecond  map[int]int // requests of each user
-		allOfOther bool        // that users 2 and later send are taken
+		perSecond  map[int]int // requests per second of each user
+		allOfOther bool        // no request of users 2 and later may be refused
 	}{
 		"one greedy user and four others": {map[int]int{1: 200, 2: 2, 3: 2, 4: 2, 5: 2}, true},
 		"a crowd, each within the limit":  {map[int]int{1: 5, 2: 5, 3: 5, 4: 5, 5: 5, 6: 5, 7: 5, 8: 5}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // in which time passes as soon as everyone waits
-				time.Sleep(2 * 365 * 24 * time.Hour) // from 2000, which the cloud takes for seconds
+			synctest.Test(t, func(t *testing.T) { // in which time passes as soon as every goroutine waits
+				time.Sleep(2 * 365 * 24 * time.Hour) // time starts in 2000, and the cloud would take such a timestamp for seconds
 				cfg := testConfig(t, t.TempDir(), "-user-limit", "5", "-group-quota", fmt.Sprint(quota))
 				parts, err := openParts(t.Context(), cfg, slog.New(slog.DiscardHandler))
 				require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 				}
 				cloud := misctest.NewCloud("key", "secret")
 				var mu sync.Mutex
-				sent := map[string][]time.Time{} // by user, and by nobody in all
+				sent := map[string][]time.Time{} // by user; under "", those of all users
 				parts.cloud.Messenger, err = rongcloud.New(rongcloud.Config{AppKey: "key", AppSecret: "secret", Region: "https://cloud.example.com",
 					HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) *http.Response {
 						w := httptest.NewRecorder()
@@ -57,7 +57,7 @@ func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 				handler, err := newHandler(cfg, parts, true, new(stopper), slog.New(slog.DiscardHandler))
 				require.NoError(t, err)
 
-				ids, answers := map[int]string{}, map[int]map[int]int{} // status to how often, for each user
+				ids, answers := map[int]string{}, map[int]map[int]int{} // how often each status was answered, for each user
 				var wg sync.WaitGroup
 				for user, perSecond := range c.perSecond {
 					id, err := cfg.codec.Encode(uint32(user))
@@ -107,7 +107,7 @@ type roundTripper func(*http.Request) *http.Response
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r), nil }
 
-// most returns how many of times, which are in order, are in one second.
+// most returns the largest number of times within one second. times is in order.
 func most(times []time.Time) (n int) {
 	for i, first := 0, 0; i < len(times); i++ {
 		for times[i].Sub(times[first]) >= time.Second {
@@ -132,7 +132,7 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 	for _, c := range []struct {
 		name, path, body string
 		header           []string
-		status           int // until the limit
+		status           int // until the limit is reached
 	}{
 		{"a user who sends", "/misc/send_sc_msg", toFriend, cookie(id1), 200},
 		{"a user who asks", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id1 + `"}`, cookie(id2), 200},

@@ -23,7 +23,7 @@ const (
 // sessions signs and reads the demo's cookies, which hold the user's public id.
 type sessions struct{ *securecookie.SecureCookie }
 
-// newSessions takes a new key if key is empty.
+// newSessions uses a new key if key is empty.
 func newSessions(key string, length time.Duration) sessions {
 	return sessions{securecookie.New([]byte(cmp.Or(key, rand.Text())), nil).MaxAge(int(length.Seconds()))}
 }
@@ -40,7 +40,8 @@ func (s sessions) cookie(userID string) (*http.Cookie, error) {
 	}, err
 }
 
-// logIn passes on who has logged in, as the middleware of your own login will.
+// logIn puts the logged-in user into the context, as the middleware of your own
+// login will.
 func (s sessions) logIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var userID string
@@ -52,8 +53,8 @@ func (s sessions) logIn(next http.Handler) http.Handler {
 }
 
 // login answers POST /demo/login. It asks for no password: any number from
-// 1 to 4294967295 may log in, but no page of another site may do so for its
-// visitor.
+// 1 to 4294967295 may log in, but a page of another site may not log its visitor
+// in.
 func login(codec *n3d.Codec, s sessions) http.Handler {
 	origins := http.NewCrossOriginProtection() // compares Origin with Host
 	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -61,7 +62,7 @@ func login(codec *n3d.Codec, s sessions) http.Handler {
 	}))
 	return origins.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if host := (&url.URL{Host: r.Host}).Hostname(); host != "localhost" && !net.ParseIP(host).IsLoopback() {
-			answerError(w, http.StatusForbidden, "the host must be localhost or a loopback address") // a name that points here belongs to a page
+			answerError(w, http.StatusForbidden, "the host must be localhost or a loopback address") // any other name that points here belongs to a page of another site
 			return
 		}
 		if mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); mediaType != "application/json" {

@@ -1,5 +1,5 @@
 // Server is a complete server for the endpoints of package misc, with a
-// database, limits, logs, metrics, traces, and a demo login to be replaced. It
+// database, limits, logs, metrics, traces, and a demo login to replace. It
 // keeps its data in a SQLite file, or uses the MySQL or PostgreSQL database
 // that already has your users, friends and groups.
 //
@@ -35,7 +35,7 @@ func main() {
 }
 
 // run is the whole program. It serves until ctx ends, logs what goes wrong,
-// and returns the status to exit with.
+// and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, err := parseConfig(args, stdout)
 	logger := newLogger(stderr, cfg.log)
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
-// serve answers requests until ctx ends, and then those in flight.
+// serve answers requests until ctx ends, and then finishes those in flight.
 func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logger) error {
 	listener, err := net.Listen("tcp", cfg.addr)
 	if err != nil {
@@ -112,8 +112,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	return nil
 }
 
-// newHandler returns everything that answers requests. Replace the demo's login
-// in here with your own.
+// newHandler returns the handler of all requests. Replace the demo's login in it
+// with your own.
 func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog.Logger) (http.Handler, error) {
 	service, err := misc.New(misc.Config{
 		Versions:  p.versions,
@@ -158,7 +158,7 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 
 // tryIt returns three commands to paste.
 func tryIt(base string, codec *n3d.Codec) string {
-	friend, _ := codec.Encode(2) // fails for 0 alone
+	friend, _ := codec.Encode(2) // fails only for 0
 	return fmt.Sprintf(`
 Try it, as user 1 with the friend 2, who is %[2]s to clients:
 

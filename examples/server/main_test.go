@@ -67,7 +67,7 @@ type instance struct {
 	ended    chan error
 }
 
-// testConfig is for a server in a folder of its own.
+// testConfig returns the config of a server that keeps its files in dir.
 func testConfig(t *testing.T, dir string, args ...string) config {
 	t.Helper()
 	cfg, err := parseConfig(append(testArgs(t, dir), args...), io.Discard)
@@ -75,7 +75,7 @@ func testConfig(t *testing.T, dir string, args ...string) config {
 	return cfg
 }
 
-// testArgs set limits that no test reaches by chance.
+// testArgs returns flags with limits that no test reaches by chance.
 func testArgs(t *testing.T, dir string) []string {
 	t.Helper()
 	if err := os.CopyFS(dir, os.DirFS("versions")); err != nil {
@@ -85,7 +85,7 @@ func testArgs(t *testing.T, dir string) []string {
 		"-user-limit", "10000", "-address-limit", "10000", "-group-quota", "100000", "-private-quota", "100000", "-stop-delay", "0s"}
 }
 
-// start returns once the server listens.
+// start starts a server and returns when it listens.
 func start(t *testing.T, cfg config) *instance {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -106,7 +106,7 @@ func start(t *testing.T, cfg config) *instance {
 
 var listeningAt = regexp.MustCompile(`listening"?.*url"?[=:]"?(http://[^"\s]+)`)
 
-// serving returns an instance of handler alone, with user 1 logged in.
+// serving returns an instance that serves only handler, with user 1 logged in.
 func serving(t *testing.T, handler http.Handler) *instance {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -173,7 +173,7 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 	for _, c := range []struct {
 		method, path, body string
 		status             int
-		answer             string // a part of it
+		answer             string // a part of the answer
 	}{
 		{"GET", "/misc/latest_update?version=1.0.0", "", 200, `{"version":"1.0.2","url":"https://`},
 		{"GET", "/misc/latest_update?version=1.0.2", "", 204, ``},

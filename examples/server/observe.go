@@ -31,9 +31,9 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 )
 
-// observe gives each request an id and a deadline, and when it ends a line in
-// the log and a place in the metrics. It copies the pattern that next has set
-// to the request of its caller.
+// observe gives each request an id and a deadline. When the request ends, observe
+// logs it and counts it in the metrics. It copies the pattern that next has set to
+// the request of its caller.
 func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-ID")
@@ -46,7 +46,7 @@ func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.D
 
 		inner := r.WithContext(ctx)
 		sent := httpsnoop.Metrics{Code: http.StatusOK}
-		defer func() { // after a panic as well
+		defer func() { // even after a panic
 			r.Pattern = inner.Pattern
 			m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
 			m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
@@ -61,7 +61,7 @@ func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.D
 
 type requestIDKey struct{}
 
-// saneRequestID keeps anything that could harm a log out of it.
+// saneRequestID matches ids that cannot do harm in a log.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // logFaults logs a line for each of the errors that err joins.
@@ -71,10 +71,10 @@ func logFaults(logger *slog.Logger, part string, err error) {
 	}
 }
 
-// continued is where an error goes on in the next line.
+// continued matches where an error continues on the next line.
 var continued = regexp.MustCompile(`:?\s*\n\s+`)
 
-// contextHandler adds the ids of the request that a line is about.
+// contextHandler adds to each line the ids of the request that it is about.
 type contextHandler struct{ slog.Handler }
 
 // newLogger returns a logger whose form is text or json.
@@ -103,7 +103,7 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 	return contextHandler{h.Handler.WithGroup(name)}
 }
 
-// metrics are those of this server, of its process and of what it works with.
+// metrics are those of this server, its process and its parts.
 type metrics struct {
 	http.Handler // serves them
 	requests     *prometheus.CounterVec
@@ -149,11 +149,11 @@ func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.Cou
 	}
 }
 
-// endpointOf returns the path of the endpoint that answered r. It is "other" if
-// there is no such endpoint, which a pattern with a slash at its end shows, so
-// that clients cannot create any number of labels.
+// endpointOf returns the path of the endpoint that answered r. It returns "other"
+// if there is no such endpoint, which a pattern with a slash at its end shows, so
+// that clients cannot create labels without limit.
 func endpointOf(r *http.Request) string {
-	_, path, _ := strings.Cut(r.Pattern, "/") // the method in front of it goes
+	_, path, _ := strings.Cut(r.Pattern, "/") // without the method in front of it
 	if path == "" || strings.HasSuffix(path, "/") {
 		return "other"
 	}
@@ -167,9 +167,9 @@ func methodOf(r *http.Request) string {
 	return "other"
 }
 
-// openTracing returns what makes spans, and what sends the last ones off at
-// the end. Without an endpoint, or after an error, there are no spans. The
-// exporter reads its settings, the endpoint as well, from the OTEL_ variables.
+// openTracing returns a provider of spans, and a function that sends the last
+// spans at the end. Without an endpoint, or after an error, there are no spans. The
+// exporter reads its settings, including the endpoint, from the OTEL_ variables.
 func openTracing(ctx context.Context, endpoint string, logger *slog.Logger) (_ trace.TracerProvider, flush func(), state string, _ error) {
 	none := noop.NewTracerProvider()
 	if endpoint == "" {
@@ -186,12 +186,12 @@ func openTracing(ctx context.Context, endpoint string, logger *slog.Logger) (_ t
 	return provider, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		_ = provider.Shutdown(ctx) // the collector may be gone, and the server ends all the same
+		_ = provider.Shutdown(ctx) // the collector may be gone, but the server ends anyway
 	}, "sent to OTEL_EXPORTER_OTLP_ENDPOINT", nil
 }
 
-// isOff reports that there are no traces. Spans that go nowhere would still cost
-// a third of a request.
+// isOff reports whether there are no traces. Spans that are sent nowhere would
+// still cost a third of a request.
 func isOff(tracing trace.TracerProvider) bool {
 	_, off := tracing.(noop.TracerProvider)
 	return off

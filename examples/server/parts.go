@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// parts are what the server works with.
+// parts has everything that the server uses.
 type parts struct {
 	decisions *prometheus.CounterVec
 	tracing   trace.TracerProvider
@@ -22,9 +22,9 @@ type parts struct {
 	store     *sqlstore.Store
 }
 
-// openParts opens everything that cfg names, and logs a line about each. The
-// error joins what is wrong with all of them. With -check it changes nothing.
-// The parts must be closed, even after an error.
+// openParts opens everything that cfg names, and logs a line about each part. The
+// error joins the errors of all parts. With -check it changes nothing. The parts
+// must be closed, even after an error.
 func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.limits.start)
 	defer cancel()
@@ -50,7 +50,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	report("chat cloud", state, err)
 	p.db, state, err = openDatabase(ctx, cfg, p.tracing, logger)
 	report("database", state, err)
-	if err == nil && (len(faults) == 0 || cfg.check) { // nothing is made for a server that cannot start
+	if err == nil && (len(faults) == 0 || cfg.check) { // create nothing for a server that cannot start
 		p.store, state, err = openStore(ctx, p.db, cfg)
 		report("tables", state, err)
 	}

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// stopper ends a server without the loss of an answer. [http.Server.Shutdown]
-// alone closes connections on which a client may be sending a request; so
-// first every answer tells its client to close the connection.
+// stopper stops a server without losing an answer. [http.Server.Shutdown] alone
+// closes connections on which a client may be sending a request, so every answer
+// first tells its client to close the connection.
 type stopper struct {
 	stopping    atomic.Bool
 	connections sync.Map // each open net.Conn, with its http.ConnState
 }
 
-// watch is the ConnState of the server.
+// watch is the ConnState function of the server.
 func (s *stopper) watch(c net.Conn, state http.ConnState) {
 	if state == http.StateClosed || state == http.StateHijacked {
 		s.connections.Delete(c)
@@ -28,7 +28,7 @@ func (s *stopper) watch(c net.Conn, state http.ConnState) {
 }
 
 // waiting reports whether there is a connection on which the next request may
-// come at any time.
+// arrive at any time.
 func (s *stopper) waiting() (found bool) {
 	s.connections.Range(func(_, state any) bool {
 		found = state != http.StateActive
@@ -37,7 +37,7 @@ func (s *stopper) waiting() (found bool) {
 	return found
 }
 
-// tell lets the answers tell clients to close their connections.
+// tell makes the answers of a stopping server tell clients to close their connections.
 func (s *stopper) tell(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.stopping.Load() {
@@ -47,9 +47,9 @@ func (s *stopper) tell(next http.Handler) http.Handler {
 	})
 }
 
-// stop keeps accepting requests for delay, in which the load balancer finds out
-// from /readyz, and until each open connection has had its last answer, but not
-// longer than limits say. Then it waits for the requests in flight.
+// stop keeps accepting requests for delay, in which the load balancer notices
+// /readyz, and then until each open connection has had its last answer, but no
+// longer than limits allow. Then it waits for the requests in flight.
 func (s *stopper) stop(server *http.Server, delay time.Duration, limits limits) error {
 	s.stopping.Store(true)
 	time.Sleep(delay)

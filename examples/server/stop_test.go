@@ -54,7 +54,7 @@ func TestAStopDoesNotWaitForEver(t *testing.T) {
 func TestAStopUnderLoadLosesNoAnswerAndResetsNoConnection(t *testing.T) {
 	dir := t.TempDir()
 	cfg := testConfig(t, dir)
-	cfg.limits.idle = time.Minute // until each client has been told
+	cfg.limits.idle = time.Minute // enough for each client to be told
 	stopped, other := start(t, cfg), start(t, cfg)
 	cookie, err := newSessions(sessionKey, sessionLength).cookie(id1)
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func TestAStopUnderLoadLosesNoAnswerAndResetsNoConnection(t *testing.T) {
 				assert.NoError(t, errors.Join(err, resp.Body.Close()))
 				assert.Equal(t, `{"code":200,"result":{"status":0}}`, string(body))
 				switch {
-				case resp.Close: // this client has been told, and goes to the other instance
+				case resp.Close: // this client has been told, and switches to the other instance
 					assert.Equal(t, stopped.base, base)
 					base = other.base
 				case base == other.base:

@@ -21,9 +21,9 @@ const demoVersionsDir = "misc.versions"
 //go:embed versions
 var demoVersions embed.FS
 
-// openVersions serves the files in -versions. Without that it serves those in
-// demoVersionsDir, into which it puts the demo's files unless they are there. Each
-// decision of a releases.json is counted in decisions.
+// openVersions serves the files in -versions. Without that flag it serves those in
+// demoVersionsDir, into which it copies the demo's files unless they exist. Each
+// decision from a releases.json is counted in decisions.
 func openVersions(cfg config, decisions *prometheus.CounterVec, logger *slog.Logger) (_ *catalog.Catalog, state string, _ error) {
 	dir := cmp.Or(cfg.versions, demoVersionsDir)
 	if cfg.versions == "" && !cfg.check {

@@ -19,17 +19,16 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// BenchmarkCapacity prints how many requests a second one and two instances of
-// examples/server answer on one MariaDB, and how much processor time each
-// request takes of the instances and of MariaDB. The clients, the instances, the
-// database and a server in the place of RongCloud share the machine, so the
-// rates say little about another one; the processor time per request says how
-// much a core can do. Every set writes, since each client turns the setting on
-// and off.
+// BenchmarkCapacity prints how many requests per second one and two instances of
+// examples/server answer with one MariaDB, and how much CPU time each request
+// takes in the instances and in MariaDB. The clients, the instances, the database
+// and a stand-in for RongCloud share the machine, so the rates say little about
+// other machines; the CPU time per request says how much a core can do. Every set
+// writes, since each client switches the setting on and off.
 //
 //	go test ./internal/integration -run '^$' -bench Capacity -benchtime 1x
 func BenchmarkCapacity(b *testing.B) {
-	const most, rounds = 2, 3 // rounds after one to warm up
+	const most, rounds = 2, 3 // rounds, not counting one to warm up
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		b.Skip("the processor time of other processes is read from /proc")
 	}
@@ -60,7 +59,7 @@ func BenchmarkCapacity(b *testing.B) {
 	fmt.Printf("| case | answered | server, each request | MariaDB, each request | a core of servers | a core of MariaDB |\n|---|---|---|---|---|---|\n")
 	for _, c := range []struct {
 		path   string
-		fields []string // of the bodies to send in turn; nil: a GET
+		fields []string // further fields of the bodies to send in turn; nil for a GET
 		answer string
 	}{
 		{"latest_update", nil, releaseJSON},
@@ -91,7 +90,7 @@ func BenchmarkCapacity(b *testing.B) {
 			servers, database = cpu(b, instances[:n]...)-servers, cpu(b, program{pid: d.server.pid})-database
 			requests := answered / rounds * took.Seconds()
 			each := func(cpu time.Duration) (cost, perCore string) {
-				if cpu.Seconds()/requests < 1e-6 { // what MariaDB does when nobody asks it
+				if cpu.Seconds()/requests < 1e-6 { // what an idle MariaDB uses
 					return "", ""
 				}
 				return fmt.Sprintf("%.0f µs", 1e6*cpu.Seconds()/requests), rate(requests / cpu.Seconds())
@@ -105,7 +104,7 @@ func BenchmarkCapacity(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// atOnce lets all sides work at the same time, and returns the sum of their rates.
+// atOnce runs all sides at the same time and returns the sum of their rates.
 func atOnce(sides []func() float64) (sum float64) {
 	rates := make(chan float64)
 	for _, side := range sides {
@@ -117,14 +116,14 @@ func atOnce(sides []func() float64) (sum float64) {
 	return sum
 }
 
-// cpu returns the processor time that programs have taken, that of the system for
-// them included.
+// cpu returns the CPU time that programs have used, including that of the system
+// for them.
 func cpu(b *testing.B, programs ...program) (sum time.Duration) {
-	const tick = time.Second / 100 // whatever the kernel's own is
+	const tick = time.Second / 100 // in /proc, whatever the kernel's own tick is
 	for _, p := range programs {
 		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.pid), "stat"))
 		require.NoError(b, err)
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // from the third on, state
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // starting with the third, state
 		for _, field := range fields[11:13] {                                               // utime, stime
 			sum += time.Duration(must(strconv.Atoi(field))) * tick
 		}

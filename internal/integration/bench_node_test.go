@@ -24,11 +24,11 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// BenchmarkBesideNode prints how many requests a second the handler answers in a
-// bare net/http server, how many examples/server, which logs, counts and limits
-// each of them, and how many a server of Express and Sequelize. Each is a
-// process of its own, on the same MariaDB, with the tables that SealTalk's Node
-// server has. They are measured as the sides of BenchmarkRatios are.
+// BenchmarkBesideNode prints how many requests per second are answered by the
+// handler in a bare net/http server, by examples/server, which logs, counts and
+// limits each request, and by a server that uses Express and Sequelize. Each is a
+// separate process. They share one MariaDB, with the tables of SealTalk's Node.js
+// server, and are measured like the sides of BenchmarkRatios.
 //
 //	npm install --no-package-lock --prefix internal/integration/testdata/node
 //	go test ./internal/integration -run '^$' -bench BesideNode -benchtime 1x
@@ -77,8 +77,8 @@ func BenchmarkBesideNode(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// serveHandler is the child of the benchmark above: a host with nothing of its
-// own.
+// serveHandler is the child process of BenchmarkBesideNode: a server that has only
+// the handler.
 func serveHandler(mariaDBPort, database string) {
 	port := must(strconv.Atoi(mariaDBPort))
 	db := openMariaDB(port, database, direct)
@@ -87,7 +87,7 @@ func serveHandler(mariaDBPort, database string) {
 	panic(http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), over(misc.Config{Relations: store, Captures: store, Related: store, Messenger: noCloud{}})))
 }
 
-// versionsDir returns a folder with the versions of newHost.
+// versionsDir returns a directory with the versions that newHost serves.
 func versionsDir(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -102,14 +102,14 @@ func writeFile(t testing.TB, path, text string) {
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
-// A program is a server in a process of its own.
+// A program is a server in a separate process.
 type program struct {
 	address string
 	pid     int
 }
 
-// startProgram returns once the program takes connections on the port that its
-// environment tells it.
+// startProgram starts a program and returns when it accepts connections on the port
+// that its environment names.
 func startProgram(b testing.TB, command []string, env func(port string) []string) program {
 	free, err := freePort()
 	require.NoError(b, err)
@@ -122,7 +122,7 @@ func startProgram(b testing.TB, command []string, env func(port string) []string
 	p.pid = cmd.Process.Pid
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	b.Cleanup(func() { <-ended }) // by the context
+	b.Cleanup(func() { <-ended }) // the context ends it
 	until(b, command[0]+" listens", func() bool {
 		select {
 		case err := <-ended:
@@ -149,7 +149,7 @@ func (p program) login(b *testing.B) string {
 	return resp.Cookies()[0].Name + "=" + resp.Cookies()[0].Value
 }
 
-// postBy is a request about a friend, with the header that logs the user in.
+// postBy returns a request about a friend, with the header that logs the user in.
 func postBy(login, path string, friend uint32, fields string) string {
 	body := `{"conversationType":1,"targetId":"` + misctest.ID(friend) + `"` + fields + `}`
 	return fmt.Sprintf("POST /misc/%s HTTP/1.1\r\nHost: misc.example.com\r\n%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",

@@ -36,16 +36,16 @@ import (
 
 const (
 	rounds   = 7
-	perRound = time.Second // for each side of a case; a third for those in process
+	perRound = time.Second // for each side of a case; in-process sides get a third of it
 	clients  = 16
 )
 
-// BenchmarkRatios prints a table of what this library costs above the same
+// BenchmarkRatios prints a table of what this library costs, compared with the same
 // work done by hand.
 //
 //	go test ./internal/integration -run '^$' -bench Ratios -benchtime 1x
 //
-// Each group of rows is a sub-benchmark: -bench Ratios/MariaDB measures one.
+// Each group of rows is a sub-benchmark: -bench Ratios/MariaDB runs only that one.
 func BenchmarkRatios(b *testing.B) {
 	t := &table{}
 	b.Run("versions", t.versions)
@@ -64,8 +64,8 @@ func (t *table) row(name, baseline, ours, ratio, wanted string) {
 	t.rows += fmt.Sprintf("| %s | %s | %s | %s | %s |\n", name, baseline, ours, ratio, wanted)
 }
 
-// rates adds a row for two functions that return how often a second they did
-// their work.
+// rates adds a row for two functions, each of which returns how many times per
+// second it did its work.
 func (t *table) rates(name, wanted string, baseline, ours func() float64) {
 	of, ratios := measure(baseline, ours)
 	t.row(name, rate(of[0]), rate(of[1]), fmt.Sprintf("%.2f", ratios[1]), wanted)
@@ -73,9 +73,9 @@ func (t *table) rates(name, wanted string, baseline, ours func() float64) {
 
 func rate(perSecond float64) string { return fmt.Sprintf("%.0f /s", perSecond) }
 
-// measure warms each side up and then lets them work in turn, in changing order,
-// so that the sides of a round meet the same machine. It returns the median of
-// each, and the median of its ratios to the first.
+// measure warms up each side and then runs the sides in turn, in alternating order,
+// so that all sides of a round run under the same conditions. It returns the median
+// of each side, and the median of its ratios to the first side.
 func measure(sides ...func() float64) (medians, ratios []float64) {
 	figures := make([][]float64, len(sides))
 	for round := range 1 + rounds {
@@ -98,15 +98,15 @@ func measure(sides ...func() float64) (medians, ratios []float64) {
 
 func median(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }
 
-// together lets n goroutines call f for one round, and returns the calls a
-// second.
+// together lets n goroutines call f for one round, and returns the number of calls
+// per second.
 func together(n int, f func(i int)) float64 {
 	var all sync.WaitGroup
 	var calls atomic.Int64
 	start := time.Now()
 	for i := range n {
 		all.Go(func() {
-			count := int64(0) // apart from those of the others
+			count := int64(0) // each goroutine counts its own calls
 			for ; time.Since(start) < perRound; count++ {
 				f(i)
 			}
@@ -117,9 +117,9 @@ func together(n int, f func(i int)) float64 {
 	return float64(calls.Load()) / time.Since(start).Seconds()
 }
 
-// inProcess returns what measures the nanoseconds of a request to h, after next
-// has made it: in passes of a hundred, which mostly end before anything else gets
-// the processor, and the median of many.
+// inProcess returns a function that measures how many nanoseconds a request to h
+// takes; next prepares each request. The result is the median of many passes of 100
+// requests, most of which end before anything else gets the CPU.
 func inProcess(h http.Handler, r *http.Request, next func()) func() float64 {
 	w := discard{}
 	return func() float64 {
@@ -148,21 +148,21 @@ func (discard) WriteHeader(status int) {
 	}
 }
 
-// serving returns the address of a server with that handler.
+// serving starts a server with that handler and returns its address.
 func serving(b *testing.B, h http.Handler) string {
 	server := httptest.NewServer(h)
 	b.Cleanup(server.Close)
 	return server.Listener.Addr().String()
 }
 
-// load returns what lets clients ask a server, each the same request again and
-// again over a connection of its own. They are lean, to leave the machine to the
-// server: an answer is over when it ends as it should.
+// load returns a function that runs clients against a server. Each client sends the
+// same request again and again over its own connection. The clients do little work,
+// to leave the machine to the server: an answer is complete when it ends with want.
 func load(b *testing.B, address string, request func(client int) string, want string) func() float64 {
 	return loadInTurn(b, address, func(client int) []string { return []string{request(client)} }, want)
 }
 
-// loadInTurn is load with several requests, which each client asks in turn.
+// loadInTurn is like load, but each client sends several requests in turn.
 func loadInTurn(b *testing.B, address string, requests func(client int) []string, want string) func() float64 {
 	conns, inTurn, answers, asked := make([]net.Conn, clients), make([][][]byte, clients), make([][]byte, clients), make([]int, clients)
 	for i := range clients {
@@ -228,7 +228,7 @@ func (t *table) versions(b *testing.B) {
 	}
 }
 
-// manyReleases is a releases.json with 100 releases of four builds each, newest last.
+// manyReleases returns a releases.json with 100 releases of four builds each, newest last.
 func manyReleases() string {
 	var all []string
 	for i := range 100 {
@@ -242,7 +242,7 @@ func manyReleases() string {
 }
 
 // database compares get_screen_capture and set_screen_capture with handlers
-// written by hand. Each client has a friend of its own to ask about.
+// written by hand. Each client asks about a different friend.
 func (t *table) database(b *testing.B, k kind) {
 	d := newDatabase(b, k)
 	for i := range uint32(clients) {
@@ -259,13 +259,13 @@ func (t *table) database(b *testing.B, k kind) {
 		rates(", two statements by hand", "for information", "get_screen_capture", "", `{"code":200,"result":{"status":0}}`, getInTwo)
 	}
 	if k.server == nil {
-		d.db.SetMaxOpenConns(1) // SQLite's way to wait for another writer is to sleep
+		d.db.SetMaxOpenConns(1) // SQLite waits for another writer by sleeping
 	}
 	rates("", "≥ 0.85", "set_screen_capture", `,"noticeStatus":1`, `{"code":200}`, set)
 }
 
-// byHand returns what a server without this library would have, but that it
-// panics at every mistake.
+// byHand returns the handlers that a server without this library would have, except
+// that they panic on every mistake.
 func byHand(b *testing.B, d *database) (get, getInTwo, set http.Handler) {
 	const areFriends = `SELECT COUNT(*) FROM "friendships" WHERE "userId" = ? AND "friendId" = ? AND "status" = 20`
 	const selectStatus = `SELECT "status" FROM "screen_statuses" WHERE "operateId" = ?`
@@ -332,7 +332,7 @@ func byHand(b *testing.B, d *database) (get, getInTwo, set http.Handler) {
 	return get, getInTwo, set
 }
 
-// sendMessage compares the client of the chat cloud with one of net/http.
+// sendMessage compares the client of package rongcloud with one of net/http.
 func (t *table) sendMessage(b *testing.B) {
 	cloud := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -361,8 +361,9 @@ func (t *table) sendMessage(b *testing.B) {
 	}
 }
 
-// memoryStore shows how a MemoryStore grows: what a conversation takes, what any
-// conversation at random costs a request, and what a second core adds.
+// memoryStore shows how a MemoryStore scales: how much memory a conversation takes,
+// how long a request about a random conversation takes, and how much a second core
+// adds.
 func (t *table) memoryStore(b *testing.B) {
 	sizes := []int{1000, 10_000, 100_000, 1_000_000}
 	chat := func(i int) misc.Conversation { return pair(uint32(i+1), uint32(2_000_000+i)) }
@@ -380,11 +381,11 @@ func (t *table) memoryStore(b *testing.B) {
 			require.NoError(b, store.SetScreenCapture(b.Context(), c, misc.NoticeOn))
 		}
 		t.row(fmt.Sprintf("MemoryStore of %d, memory for each conversation", n), "", fmt.Sprintf("%d B", (heap()-before)/int64(n)), "", "≤ 200 B")
-		runtime.KeepAlive(all) // the characters of the ids do not count
+		runtime.KeepAlive(all) // so that the characters of the ids do not count
 		random := rand.New(rand.NewPCG(1, uint64(n)))
 		asked = nil
 		for range 1 << 16 {
-			asked = append(asked, chat(random.IntN(n))) // strings of its own, as a request has them
+			asked = append(asked, chat(random.IntN(n))) // with new strings, like a request
 		}
 		h := over(misc.Config{InsecureOpenScreenCapture: true, Relations: misctest.NewRelations(misctest.World{}), Captures: store, Messenger: noCloud{}})
 		requests["get"] = append(requests["get"], eachAsked(h, asked, "get_screen_capture", ""))
@@ -399,7 +400,7 @@ func (t *table) memoryStore(b *testing.B) {
 	}
 	gets := func(n int) func() float64 { return func() float64 { return float64(len(asked)) * together(n, get) } }
 	t.rates("MemoryStore, gets on two goroutines, to one", "≥ 1.6", gets(1), gets(2))
-	for _, path := range []string{"get", "set"} { // sets leave some off
+	for _, path := range []string{"get", "set"} { // sets leave some settings off
 		of, ratios := measure(requests[path]...)
 		for i := 1; i < len(sizes); i++ {
 			t.row(fmt.Sprintf("MemoryStore, %s_screen_capture of any in %d, in process, to %d", path, sizes[i], sizes[0]),
@@ -408,8 +409,9 @@ func (t *table) memoryStore(b *testing.B) {
 	}
 }
 
-// eachAsked measures requests about one conversation after the other, with some of
-// the fields, so that half of the sets change something whatever the size.
+// eachAsked returns a function that measures requests about one conversation after
+// another, each with one of the fields at random, so that half of the sets change
+// something, whatever the size.
 func eachAsked(h http.Handler, asked []misc.Conversation, path string, fields ...string) func() float64 {
 	r, i := httptest.NewRequest(http.MethodPost, "/misc/"+path, nil), 0
 	r.Header.Set("Content-Type", "application/json")

@@ -25,10 +25,10 @@ import (
 
 const connections = 200
 
-// TestSoakEveryAnswerIsRightUnderLoad lets 200 connections, each a user of its
-// own, go through all endpoints, on MariaDB where it is installed and SQLite
-// elsewhere. They do so once, or for as long as the environment says:
-// MISC_SOAK=5m. It logs what it took, with -v.
+// TestSoakEveryAnswerIsRightUnderLoad calls the endpoints, all but demo_square, over 200 connections, each
+// as a different user, on MariaDB if it is installed and on SQLite otherwise. Each
+// connection does so once, or for as long as the environment says: MISC_SOAK=5m.
+// With -v, the test logs how much time and memory it took.
 func TestSoakEveryAnswerIsRightUnderLoad(t *testing.T) {
 	var long time.Duration
 	if text := os.Getenv("MISC_SOAK"); text != "" {
@@ -66,12 +66,12 @@ type soak struct {
 	url         string
 	client      *http.Client
 	sent, taken atomic.Int64         // messages
-	latencies   [10_000]atomic.Int64 // how many requests took so many times resolution, and the last one all that took longer
+	latencies   [10_000]atomic.Int64 // how many requests took each multiple of resolution; the last element counts all slower ones
 }
 
 const resolution = 100 * time.Microsecond
 
-// The first user, the friend of that one, and the group that all users are in.
+// The first user, that user's friend, and the group that all users are in.
 const (
 	firstUser   = 1
 	firstFriend = 1001
@@ -103,7 +103,7 @@ func newSoak(t *testing.T, k kind) *soak {
 	return s
 }
 
-// run lets every user pass through all endpoints, once or for that long.
+// run makes every user call these endpoints, once or until long has passed.
 func (s *soak) run(t *testing.T, long time.Duration) {
 	var all sync.WaitGroup
 	start := time.Now()
@@ -126,7 +126,7 @@ func (s *soak) pass(i uint32) error {
 	for _, r := range []struct {
 		path, body string
 		status     int
-		want       string // the answer begins with it
+		want       string // the answer begins with this
 		messages   int64
 	}{
 		{"latest_update?version=1.0.0&platform=darwin", "", 200, releaseJSON, 0},
@@ -173,7 +173,7 @@ func (s *soak) within(n int) (sum int64) {
 	return sum
 }
 
-// percentile returns the time that so many of a hundred requests took at most.
+// percentile returns the time within which p percent of the requests were answered.
 func (s *soak) percentile(p int64) time.Duration {
 	total := s.within(len(s.latencies))
 	n := sort.Search(len(s.latencies), func(n int) bool { return s.within(n)*100 >= total*p })
@@ -185,11 +185,11 @@ func reply(w http.ResponseWriter, body string) {
 	_, _ = io.WriteString(w, body)
 }
 
-// heap returns the bytes in use.
+// heap returns how many bytes of the heap are in use.
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what finalizers and pools have held until the first
+	runtime.GC() // frees what finalizers and pools held during the first
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }

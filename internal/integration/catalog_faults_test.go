@@ -25,12 +25,13 @@ import (
 	"github.com/sealtalk-go/misc/catalog"
 )
 
-// An edition is one number in every field of a file, so that a mixture of two
-// shows.
+// An edition is a number that is in every field of a file, so that a mixture of two
+// editions shows.
 type edition int
 
-// files are the texts of the files, with their keys in the order in which they go
-// out. Each is longer than a page, and of another length than the one before.
+// files returns the texts of the files, with their keys in the order in which they
+// are served. Each is about a page long or more, and its length differs from that of the
+// edition before.
 func (e edition) files() map[string]string {
 	padding := strings.Repeat(strconv.Itoa(int(e))+" ", 1100+int(e)%7*100)
 	return map[string]string{
@@ -40,7 +41,7 @@ func (e edition) files() map[string]string {
 	}
 }
 
-// The paths, with the file that they answer and what they put around it.
+// The paths, each with the file that it serves and the text around that file.
 var catalogPaths = []struct{ path, file, around string }{
 	{"latest_update?version=0.0.1", "squirrel.json", `%s`},
 	{"client_version", "client_version.json", `%s`},
@@ -48,7 +49,7 @@ var catalogPaths = []struct{ path, file, around string }{
 	{"demo_square", "demo_square.json", `{"code":200,"result":%s}`},
 }
 
-// releases is the releases.json whose answer is that of squirrel.json.
+// releases returns a releases.json that gives the same answer as squirrel.json.
 func (e edition) releases() string {
 	text := strings.Replace(e.files()["squirrel.json"], fmt.Sprintf(`"url":"https://example.com/%d",`, e), "", 1)
 	text = strings.Replace(text, fmt.Sprintf(`,"n":%d}`, e), fmt.Sprintf(`,"builds":[{"url":"https://example.com/%d","extra":{"n":%[1]d}}]}`, e), 1)
@@ -57,12 +58,12 @@ func (e edition) releases() string {
 
 var firstNumber = regexp.MustCompile(`"(?:version|name)":"(\d+)`)
 
-// A shop is a catalogue in fake time: each request comes a second after the one
-// before, so that it looks at the files.
+// A shop is a catalog in fake time: each request comes a second after the one before,
+// so that the catalog reads the files again.
 type shop struct {
 	*host
 	dir      string
-	releases bool // in place of squirrel.json
+	releases bool // there is a releases.json instead of squirrel.json
 	catalog  *catalog.Catalog
 	serve    http.Handler
 }
@@ -70,7 +71,7 @@ type shop struct {
 func newShop(t *testing.T, releases bool) *shop {
 	t.Helper()
 	s := &shop{host: newHost(t), dir: t.TempDir(), releases: releases}
-	if dir, err := os.MkdirTemp("/dev/shm", "catalog-test-"); err == nil { // a disk makes a thousand swaps slow
+	if dir, err := os.MkdirTemp("/dev/shm", "catalog-test-"); err == nil { // a thousand swaps are slow on a disk
 		s.dir = dir
 		t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	}
@@ -81,7 +82,7 @@ func newShop(t *testing.T, releases bool) *shop {
 	return s
 }
 
-// files returns the texts of the files by their names.
+// files returns the texts of the files by name.
 func (s *shop) files(e edition) map[string]string {
 	files := e.files()
 	if s.releases {
@@ -91,7 +92,7 @@ func (s *shop) files(e edition) map[string]string {
 	return files
 }
 
-// replace publishes an edition as the package's documentation asks for.
+// replace publishes an edition in the way that the package's documentation describes.
 func (s *shop) replace(t *testing.T, e edition) {
 	t.Helper()
 	for name, text := range s.files(e) {
@@ -101,7 +102,7 @@ func (s *shop) replace(t *testing.T, e edition) {
 	}
 }
 
-// ask returns the edition of an answer, which must be whole and 200.
+// ask returns the edition of an answer, which must be complete and have the status 200.
 func (s *shop) ask(t assert.TestingT, which int) (e edition, tag string) {
 	time.Sleep(time.Second)
 	w := httptest.NewRecorder()
@@ -116,9 +117,9 @@ func (s *shop) ask(t assert.TestingT, which int) (e edition, tag string) {
 	return e, w.Header().Get("ETag")
 }
 
-// The swaps are of every kind: renamed into place, written in place in two
-// halves, and with a directory in between. Each answer is of some whole edition,
-// and none of an older one than before.
+// The files are swapped in every way: renamed into place, written in place in two
+// halves, and replaced by a directory in between. Each answer must be that of one
+// complete edition, and never of an older one than before.
 func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 	for name, releases := range map[string]bool{"squirrel.json": false, "releases.json": true} {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +131,7 @@ func TestSurvivesAThousandSwapsOfVersionFilesUnderLoad(t *testing.T) {
 func swapAThousandTimes(t *testing.T, s *shop) {
 	const swaps = 1000
 	var over atomic.Bool
-	tags := sync.Map{} // what an ETag stands for
+	tags := sync.Map{} // the answer that each ETag stands for
 	var done sync.WaitGroup
 	for worker := range 2 {
 		done.Go(func() {
@@ -183,9 +184,9 @@ func swapAThousandTimes(t *testing.T, s *shop) {
 	require.NotContains(t, s.log.String(), "request failed")
 }
 
-// A file that is written in place is truncated and then written anew, and a
-// reader may be in the middle of it: one page of the last edition, and the
-// next of the new one.
+// A file that is written in place is truncated and then written again. A reader that
+// reads it meanwhile may get one page of the last edition and the next page of the
+// new one.
 func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
 	const last = edition(2000)
 	synctest.Test(t, func(t *testing.T) {
@@ -193,7 +194,7 @@ func TestAFileWrittenInPlaceIsNeverServedAsAMixture(t *testing.T) {
 		var writer sync.WaitGroup
 		writer.Go(func() {
 			for e := edition(2); e <= last && !t.Failed(); e++ {
-				time.Sleep(time.Second) // and then at the same time as the reader
+				time.Sleep(time.Second) // and then write at the same time as the reader reads
 				assert.NoError(t, os.WriteFile(filepath.Join(s.dir, "squirrel.json"), []byte(e.files()["squirrel.json"]), 0o600))
 			}
 		})

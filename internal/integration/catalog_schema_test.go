@@ -18,7 +18,7 @@ import (
 	"github.com/sealtalk-go/misc/catalog"
 )
 
-// newReleasesSchema also holds the schema against the one for schemas.
+// newReleasesSchema also validates the schema against its metaschema.
 func newReleasesSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(catalog.ReleasesSchema()))
@@ -37,7 +37,7 @@ func TestTheSchemaMarksOnlyFilesThatTheParserRefuses(t *testing.T) {
 	documented, err := os.ReadFile("../../catalog/testdata/releases.json")
 	require.NoError(t, err)
 	schema := newReleasesSchema(t)
-	const ( // files with a place for a value or for members
+	const ( // files with a placeholder for a value or for members
 		whole     = `%s`
 		inTop     = `{%s,"releases":[{"version":"1.0.2","builds":[{"url":"https://x.test/a.zip"}]}]}`
 		inRelease = `{"channels":["stable","beta"],"releases":[{"version":"1.0.2","builds":[{"url":"https://x.test/a.zip"}],%s}]}`
@@ -51,7 +51,7 @@ func TestTheSchemaMarksOnlyFilesThatTheParserRefuses(t *testing.T) {
 		name, file string
 		right      []string // the parser and the schema accept
 		wrong      []string // the parser and the schema refuse
-		missed     []string // the parser alone refuses
+		missed     []string // only the parser refuses
 	}{
 		{
 			name: "a file", file: whole,
@@ -108,7 +108,7 @@ func TestTheSchemaMarksOnlyFilesThatTheParserRefuses(t *testing.T) {
 			name: "rollout", file: inRelease,
 			right:  []string{`"rollout":null`, `"rollout":0`, `"rollout":-0`, `"rollout":100`, `"rollout":1e2`, `"rollout":33.33`, `"rollout":0.07`, `"rollout":0.01`, `"rollout":99.99`, `"rollout":12.500`, `"rollout":0.29`, `"rollout":1e-2`},
 			wrong:  []string{`"rollout":-0.01`, `"rollout":100.01`, `"rollout":101`, `"rollout":"40"`, `"rollout":true`, `"rollout":[]`},
-			missed: []string{`"rollout":0.005`, `"rollout":33.333`}, // many validators find 33.33 to be no multiple of 0.01
+			missed: []string{`"rollout":0.005`, `"rollout":33.333`}, // to many validators, 33.33 is not a multiple of 0.01
 		},
 		{name: "withdrawn", file: inRelease, right: []string{`"withdrawn":null`, `"withdrawn":"loses drafts"`, `"withdrawn":" "`}, wrong: []string{`"withdrawn":""`, `"withdrawn":true`, `"withdrawn":["x"]`}},
 		{
@@ -175,7 +175,7 @@ func TestTheSchemaMarksOnlyFilesThatTheParserRefuses(t *testing.T) {
 	}
 }
 
-// channelList is a JSON list of n channels.
+// channelList returns a JSON list of n channels.
 func channelList(n int) string {
 	names := make([]string, n)
 	for i := range names {
@@ -184,7 +184,7 @@ func channelList(n int) string {
 	return "[" + strings.Join(names, ",") + "]"
 }
 
-// The parser names the keys that it knows where it meets another.
+// The parser lists the keys that it knows when it finds an unknown one.
 func TestTheSchemaDescribesEveryKeyThatTheParserKnows(t *testing.T) {
 	schema := newReleasesSchema(t)
 	release := schema.Properties["releases"].Items.(*jsonschema.Schema).Ref

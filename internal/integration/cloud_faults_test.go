@@ -26,25 +26,25 @@ import (
 	"github.com/sealtalk-go/misc/rongcloud"
 )
 
-// soon is a time-out for a cloud that never answers: no longer than a test can
-// wait, and long enough that a third of it makes a connection to this machine.
+// soon is a timeout for a cloud that never answers: short enough for a test to wait
+// for, and long enough that a third of it suffices to connect to this machine.
 const soon = 600 * time.Millisecond
 
-// A cloudFault is a way in which a chat cloud fails: before it has read the
-// request, or after it has taken the message. Neither function returns before
-// it is done with the connection.
+// A cloudFault is a way in which a chat cloud fails: before it has read the request,
+// or after it has accepted the message. Both functions return only when they are done
+// with the connection.
 type cloudFault struct {
 	name    string
 	status  int                                                        // of our answer
-	connect func(c net.Conn)                                           // in place of HTTP
-	answer  func(w http.ResponseWriter, r *http.Request, other string) // the message is taken; other is the URL of a stranger
+	connect func(c net.Conn)                                           // used instead of HTTP
+	answer  func(w http.ResponseWriter, r *http.Request, other string) // the message was accepted; other is the URL of an unrelated server
 
-	closed     bool          // nobody listens
-	tls        bool          // we ask for it
-	timeout    time.Duration // 0: longer than it takes
-	reuse      bool          // the fault comes on a connection that has served before
+	closed     bool          // nothing listens
+	tls        bool          // the client uses TLS
+	timeout    time.Duration // 0 means longer than needed
+	reuse      bool          // the fault occurs on a connection that was used before
 	retryAfter string
-	second     bool // nothing can have arrived: the backup host gets the message, and the answer is 200
+	second     bool // nothing can have arrived, so the backup host gets the message and the answer is 200
 }
 
 func answers(status int, body string, header ...string) func(http.ResponseWriter, *http.Request, string) {
@@ -57,7 +57,7 @@ func answers(status int, body string, header ...string) func(http.ResponseWriter
 	}
 }
 
-// hijacked gives the bare connection to f, and closes it in order, or with a
+// hijacked passes the raw connection to f, and then closes it normally or with a
 // reset.
 func hijacked(reset bool, f func(c net.Conn)) func(http.ResponseWriter, *http.Request, string) {
 	return func(w http.ResponseWriter, _ *http.Request, _ string) {
@@ -77,7 +77,7 @@ func hangs(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Don
 
 func readsOn(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
 
-// says returns what waits for the first byte and then says text.
+// says returns a function that waits for the first byte and then writes text.
 func says(text string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, _ = c.Read(make([]byte, 1))
@@ -85,7 +85,7 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-// drip writes text a byte a second, until the other side closes.
+// drip writes text at one byte per second, until the other side closes the connection.
 func drip(c net.Conn, text string) {
 	gone := make(chan struct{})
 	go func() {
@@ -140,7 +140,7 @@ func cloudFaults() []cloudFault {
 			w.Header().Set("Content-Length", strconv.Itoa(10<<20))
 			_, _ = io.WriteString(w, success+strings.Repeat(" ", 1<<20))
 			<-r.Context().Done()
-		}}, // by a client that reads no more than it needs
+		}}, // 502, since the client reads no more than it needs
 		{name: "switches protocols", status: 502, answer: hijacked(false, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"+head+success)
 			readsOn(c)
@@ -183,15 +183,15 @@ func cloudFaults() []cloudFault {
 	return all
 }
 
-// senders are the requests that go on to the chat cloud.
+// senders are the requests that send a message to the chat cloud.
 var senders = map[string]string{
 	"send_message":       `{"conversationType":"PRIVATE","targetId":"` + bob + `","objectName":"RC:TxtMsg","content":"hi"}`,
 	"set_screen_capture": `{"conversationType":1,"targetId":"` + bob + `","noticeStatus":1}`,
 	"send_sc_msg":        `{"conversationType":1,"targetId":"` + bob + `"}`,
 }
 
-// Every case is tried by each sender, with and without a backup host. What a
-// host took is counted over both.
+// Each case is tried with each sender, with and without a backup host. The messages
+// that arrive are counted over both hosts.
 func TestSurvivesAChatCloudThat(t *testing.T) {
 	for _, fault := range cloudFaults() {
 		t.Run(fault.name, func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestSurvivesAChatCloudThat(t *testing.T) {
 
 func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 	name := fmt.Sprintf("%s, with a backup host: %v", path, hasBackup)
-	cloud := misctest.NewCloud("app", "secret") // both hosts are of one cloud
+	cloud := misctest.NewCloud("app", "secret") // both hosts belong to one cloud
 	other, backup := serve(nil, http.NotFoundHandler()), serve(nil, cloud)
 	defer other.Close()
 	defer backup.Close()
@@ -250,7 +250,7 @@ func (f cloudFault) meet(t *testing.T, path string, hasBackup bool) {
 		return w
 	}
 	if f.reuse {
-		for post().Code != 200 { // a first connection may take longer than the time-out
+		for post().Code != 200 { // a first connection may take longer than the timeout
 		}
 		cloud.Reset()
 		h.log.Take()
@@ -298,7 +298,8 @@ type countedServer struct {
 	conns *counter
 }
 
-// serve hands each connection to connect, or to HTTP if that is nil.
+// serve starts a server that passes each connection to connect, or speaks HTTP if
+// connect is nil.
 func serve(connect func(net.Conn), handler http.Handler) countedServer {
 	s := httptest.NewUnstartedServer(handler)
 	c := &counter{Listener: s.Listener, connect: connect}
@@ -308,7 +309,7 @@ func serve(connect func(net.Conn), handler http.Handler) countedServer {
 	return countedServer{s, c}
 }
 
-// A counter knows how many connections there are, and have been.
+// A counter counts the connections that are open, and all that were accepted.
 type counter struct {
 	net.Listener
 	connect        func(net.Conn)

@@ -14,8 +14,8 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// A deployment is a handler over a store that has one connection, so that what
-// is set for the connection holds for the store.
+// A deployment is a handler over a store that has one connection, so that settings of
+// the connection apply to the store.
 type deployment struct {
 	*database
 	store *sqlstore.Store
@@ -42,8 +42,7 @@ func (x *deployment) post(t *testing.T, path, body string) *httptest.ResponseRec
 	return w
 }
 
-// wantSet sets the notice of alice and bob, or of the team, and looks at what
-// that has done.
+// wantSet sets the notice of alice and bob, or of the team, and checks the effects.
 func (x *deployment) wantSet(t *testing.T, target, noticeStatus string, status int) {
 	t.Helper()
 	rows := x.count(t, `SELECT COUNT(*) FROM "screen_statuses"`)
@@ -78,9 +77,9 @@ var (
 	withTeam = `"conversationType":3,"targetId":"` + team + `"`
 )
 
-// What cannot be written is answered 500, and what was stored is still read.
-// No database has a full disk here, but what each does then: SQLite has no page
-// left, MariaDB a full table in memory, and PostgreSQL raises the error.
+// A set that cannot be written is answered 500, and stored settings can still be read.
+// No disk is really full here. Each database fails as it would then: SQLite has no page
+// left, MariaDB has a full table in memory, and PostgreSQL raises the error.
 func TestSurvivesADatabaseThatCannotWrite(t *testing.T) {
 	for _, tt := range []struct {
 		kind
@@ -101,7 +100,7 @@ func TestSurvivesADatabaseThatCannotWrite(t *testing.T) {
 		t.Run(tt.name+", "+tt.fault, func(t *testing.T) {
 			admin := newDatabase(t, tt.kind)
 			d := *admin
-			if d.dialect == sqlstore.MySQL { // root may write all the same
+			if d.dialect == sqlstore.MySQL { // root may write even then
 				admin.db.SetMaxOpenConns(1)
 				admin.exec(t, `CREATE USER writer`)
 				t.Cleanup(func() { admin.exec(t, `DROP USER writer`) })

@@ -19,13 +19,13 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// patience is a limit on what must end soon; nothing waits for it to pass.
+// patience is the time limit for what must end soon; no test waits for it to pass.
 const patience = 30 * time.Second
 
-// servers are the kinds that have one.
+// servers returns the kinds that have a server.
 func servers() []kind { return plain()[1:] }
 
-// lock locks the row of c for other writers, until the function it returns.
+// lock locks the row of operateID for other writers, until commit is called.
 func (d *database) lock(t testing.TB, operateID string) (commit func()) {
 	t.Helper()
 	tx, err := d.db.Begin()
@@ -35,7 +35,7 @@ func (d *database) lock(t testing.TB, operateID string) (commit func()) {
 	return func() { _ = tx.Commit() }
 }
 
-// waiting is how many statements wait for a lock.
+// waiting returns how many statements are waiting for a lock.
 func (d *database) waiting(t testing.TB) int {
 	t.Helper()
 	if d.dialect == sqlstore.PostgreSQL {
@@ -46,7 +46,7 @@ func (d *database) waiting(t testing.TB) int {
 
 func (d *database) awaitWaiting(t testing.TB, n int) {
 	t.Helper()
-	// InnoDB looks anew only after 100 ms without a question.
+	// InnoDB updates this table only after nobody has read it for 100 ms.
 	require.Eventually(t, func() bool { return d.waiting(t) == n }, patience, 150*time.Millisecond)
 }
 
@@ -97,7 +97,7 @@ func inBackground(call func() error) <-chan error {
 	return done
 }
 
-// inTime returns the error of a call that must not wait any longer.
+// inTime returns the error of a call, which must end soon.
 func inTime(t *testing.T, done <-chan error) error {
 	t.Helper()
 	select {
@@ -109,8 +109,8 @@ func inTime(t *testing.T, done <-chan error) error {
 	}
 }
 
-// The row is locked by a transaction that goes on to wait for the set: the
-// database gives up the set, which has done less.
+// The row is locked by a transaction that then waits for the set. The database chooses
+// the set as the victim, since it has done less.
 func TestASetThatIsTheVictimOfADeadlockIsRepeated(t *testing.T) {
 	eachKind(t, kinds()[2:], func(t *testing.T, d *database) {
 		s := d.store(t, d.pool(t))
@@ -127,7 +127,7 @@ func TestASetThatIsTheVictimOfADeadlockIsRepeated(t *testing.T) {
 		done := inBackground(func() error { return s.SetScreenCapture(t.Context(), group(7), misc.NoticeOn) })
 		d.awaitWaiting(t, 1)
 		before := d.deadlocks(t)
-		_, err = tx.Exec(`UPDATE screen_statuses SET conversationType = 3`) // meets the row that the set has begun
+		_, err = tx.Exec(`UPDATE screen_statuses SET conversationType = 3`) // reaches the row that the set has begun to write
 		require.NoError(t, err, "the database gave up the other transaction, and this test proves nothing")
 		require.Greater(t, d.deadlocks(t), before)
 		require.NoError(t, tx.Commit())

@@ -13,7 +13,7 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// Upserts of one new key at the same moment are where InnoDB finds deadlocks.
+// InnoDB detects deadlocks when one new key is upserted several times at once.
 func TestInstancesThatSetTheSameNewConversationAtOnceLeaveOneRowAndNoError(t *testing.T) {
 	eachKind(t, kinds(), func(t *testing.T, d *database) {
 		stores := []*sqlstore.Store{d.store(t, nil), d.store(t, d.pool(t))}
@@ -43,8 +43,8 @@ func TestInstancesThatSetTheSameNewConversationAtOnceLeaveOneRowAndNoError(t *te
 	})
 }
 
-// 64 clients of two instances share a thousand conversations. Each client is
-// the only one to set some of them, so that it knows what every read must see.
+// 64 clients of two instances set conversations. Each client also has some that it is
+// the only one to set, so that it knows what every read must see.
 func TestAnAcknowledgedSetIsReadThroughEitherInstance(t *testing.T) {
 	eachKind(t, kinds(), func(t *testing.T, d *database) {
 		stores := []*sqlstore.Store{d.store(t, nil), d.store(t, d.pool(t))}

@@ -20,7 +20,7 @@ const (
 		"in full and not deferrable, and with no other unique key that two conversations could share"
 )
 
-// newError returns what New says of the tables.
+// newError returns the error of New for the tables.
 func (d *database) newError(t *testing.T) error {
 	t.Helper()
 	s, err := sqlstore.New(t.Context(), d.db, d.dialect, sqlstore.Config{Codec: codec(t)})
@@ -45,8 +45,8 @@ func TestNewNamesEveryMissingTableAndColumn(t *testing.T) {
 	})
 }
 
-// With another key MySQL would insert a row at each set or change another
-// conversation's, and PostgreSQL fail at each.
+// With a different key, MySQL would insert a row for each set or change the row of
+// another conversation, and PostgreSQL would fail on each set.
 func TestNewWantsAUniqueKeyOnOperateIDAlone(t *testing.T) {
 	for _, tt := range []struct {
 		on         string // dialects
@@ -95,7 +95,7 @@ func TestNewWantsAUniqueKeyOnOperateIDAlone(t *testing.T) {
 	}
 }
 
-// wantTwoSettings sets what a key that is wrong would confuse.
+// wantTwoSettings sets two conversations that a wrong key would confuse.
 func wantTwoSettings(t *testing.T, d *database) {
 	t.Helper()
 	s := d.store(t, nil)
@@ -159,7 +159,7 @@ func TestRelationsMayBeViewsAndSettingsMayNot(t *testing.T) {
 	})
 }
 
-// The rights that the package's documentation asks for are enough.
+// The privileges that the package's documentation lists are enough.
 func TestAUserWithFewRightsCanDoAllAndNewSaysWhichAreMissing(t *testing.T) {
 	eachKind(t, kinds()[1:], func(t *testing.T, d *database) {
 		user, change := "few_"+d.name, []string{"GRANT ", " TO "}

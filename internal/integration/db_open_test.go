@@ -72,12 +72,12 @@ func openSQLite(path string) *sql.DB {
 	return db
 }
 
-// A kind is a database with the tables that a deployment may have in it.
+// A kind is a kind of database, with tables that a deployment may have in it.
 type kind struct {
 	name      string
 	dialect   sqlstore.Dialect
-	server    *server // nil: SQLite
-	ddl       string  // empty: what Migrate makes
+	server    *server // nil for SQLite
+	ddl       string  // if empty, Migrate creates the tables
 	isDeleted bool    // group_members has the column
 }
 
@@ -91,7 +91,7 @@ func kinds() []kind {
 	}
 }
 
-// plain are the kinds with the tables that Migrate makes, one per database.
+// plain returns the kinds with the tables that Migrate creates, one for each dialect.
 func plain() []kind { return kinds()[:3] }
 
 func eachKind(t *testing.T, kinds []kind, test func(t *testing.T, d *database)) {
@@ -101,15 +101,15 @@ func eachKind(t *testing.T, kinds []kind, test func(t *testing.T, d *database)) 
 	}
 }
 
-// A database is one that a single test has to itself.
+// A database is used by a single test.
 type database struct {
 	kind
-	file string // SQLite
-	name string // the others
+	file string // of SQLite
+	name string // of the others
 	db   *sql.DB
 }
 
-// newDatabase makes a database with the tables of k in it.
+// newDatabase creates a database with the tables of k.
 func newDatabase(t testing.TB, k kind) *database {
 	t.Helper()
 	d := emptyDatabase(t, k)
@@ -135,7 +135,7 @@ func emptyDatabase(t testing.TB, k kind) *database {
 	return d
 }
 
-// pool returns another *sql.DB, as another instance would have.
+// pool returns another *sql.DB, like that of another instance.
 func (d *database) pool(t testing.TB) *sql.DB {
 	t.Helper()
 	if d.server == nil {
@@ -144,7 +144,7 @@ func (d *database) pool(t testing.TB) *sql.DB {
 	return d.poolAs(t, d.server.admin, direct)
 }
 
-// poolAs returns a *sql.DB of a user of the server, which dials by dial.
+// poolAs returns a *sql.DB that connects to the server as user, by means of dial.
 func (d *database) poolAs(t testing.TB, user string, dial dialer) *sql.DB {
 	t.Helper()
 	return d.manage(t, d.server.open(user, d.server.port, d.name, dial))
@@ -153,11 +153,11 @@ func (d *database) poolAs(t testing.TB, user string, dial dialer) *sql.DB {
 func (d *database) manage(t testing.TB, db *sql.DB) *sql.DB {
 	db.SetMaxIdleConns(100)
 	db.SetMaxOpenConns(100)
-	t.Cleanup(func() { _ = db.Close() }) // tells of connections that a test broke
+	t.Cleanup(func() { _ = db.Close() }) // the error is about connections that a test broke
 	return db
 }
 
-// store returns a Store over a pool, d.db if it is nil.
+// store returns a Store over db, or over d.db if db is nil.
 func (d *database) store(t testing.TB, db *sql.DB) *sqlstore.Store {
 	t.Helper()
 	if db == nil {
@@ -169,7 +169,7 @@ func (d *database) store(t testing.TB, db *sql.DB) *sqlstore.Store {
 	return s
 }
 
-// sql turns a statement with "names" and ? into one for the database.
+// sql translates a statement with "names" and ? to the dialect of the database.
 func (d *database) sql(text string) string {
 	switch d.dialect {
 	case sqlstore.MySQL:
@@ -203,7 +203,7 @@ func (d *database) addFriend(t testing.TB, user, friend uint32, status int) {
 		VALUES (?, ?, ?, ?, ?)`, user, friend, status, someTime, someTime)
 }
 
-// addMember adds a row; isDeleted counts where there is such a column.
+// addMember adds a row; isDeleted is used only if there is such a column.
 func (d *database) addMember(t testing.TB, group, member uint32, isDeleted int) {
 	t.Helper()
 	d.exec(t, `INSERT INTO "group_members" ("groupId", "memberId", "role", "createdAt", "updatedAt")
@@ -226,7 +226,7 @@ func pair(a, b uint32) misc.Conversation {
 
 func group(n uint32) misc.Conversation { return misc.GroupConversation(misctest.ID(n)) }
 
-// The tables as SealTalk's servers have them.
+// The tables of SealTalk's own servers.
 var (
 	//go:embed testdata/tables/node.sql
 	nodeTables string

@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childEnv makes the test binary play another part: see TestMain.
+// childEnv makes the test binary act as another program; see TestMain.
 const childEnv = "MISC_INTEGRATION_CHILD"
 
 func TestMain(m *testing.M) {
@@ -48,19 +48,19 @@ func TestMain(m *testing.M) {
 }
 
 // A server is one database server, or Redis, shared by all tests. Tests that stop it
-// start it again, and none is parallel.
+// start it again, and no test is parallel.
 type server struct {
-	programs   []string // their names; start with the server itself
-	admin      string   // the user that may do all
+	programs   []string // their names, that of the server first
+	admin      string   // a user with all privileges
 	open       func(user string, port int, database string, dial dialer) *sql.DB
 	ping       func(s *server) error
-	prepare    func(s *server, program []string) [][]string // nil: there is nothing to prepare
+	prepare    func(s *server, program []string) [][]string // nil if there is nothing to prepare
 	command    func(s *server, program []string) []string
 	gracefully syscall.Signal
 	needsUser  bool // it refuses to run as root
 
 	once      sync.Once
-	err       error // what start-up failed with
+	err       error // of setUp
 	missing   string
 	program   []string
 	dir, user string
@@ -78,12 +78,12 @@ var mariaDB = server{
 	ping:       pingDatabase,
 	gracefully: syscall.SIGTERM,
 	prepare: func(s *server, program []string) [][]string {
-		// A server that starts removes the temporary files of all others in its tmpdir.
+		// When a server starts, it removes the temporary files of all others in its tmpdir.
 		return [][]string{{program[1], "--no-defaults", "--datadir=" + s.dir + "/data", "--tmpdir=" + s.dir, "--user=" + s.user,
 			"--auth-root-authentication-method=normal", "--skip-test-db"}}
 	},
 	command: func(s *server, program []string) []string {
-		// With io_uring, the kernel may go on writing for a server that was killed while the next one recovers.
+		// With io_uring, the kernel may still write for a server that was killed while the next one recovers.
 		return []string{program[0], "--no-defaults", "--innodb-use-native-aio=0", "--datadir=" + s.dir + "/data", "--tmpdir=" + s.dir, "--user=" + s.user,
 			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--socket=" + s.dir + "/socket",
 			"--pid-file=" + s.dir + "/pid", "--skip-name-resolve", "--max-connections=400", "--innodb-buffer-pool-size=64M"}
@@ -95,7 +95,7 @@ var postgres = server{
 	admin:      "postgres",
 	open:       openPostgres,
 	ping:       pingDatabase,
-	gracefully: syscall.SIGINT, // SIGTERM would wait for the clients to leave
+	gracefully: syscall.SIGINT, // SIGTERM would wait for the clients to disconnect
 	needsUser:  true,
 	prepare: func(s *server, program []string) [][]string {
 		return [][]string{{program[1], "--pgdata=" + s.dir + "/data", "--username=postgres", "--auth=trust",
@@ -107,7 +107,7 @@ var postgres = server{
 	},
 }
 
-// get starts the server if no test has yet.
+// get starts the server if no test has done so yet.
 func (s *server) get(t testing.TB) *server {
 	t.Helper()
 	s.once.Do(func() { s.err = s.setUp() })
@@ -173,11 +173,11 @@ func (s *server) setUp() error {
 	return s.start()
 }
 
-// start returns once the server answers.
+// start starts the server and returns when it answers.
 func (s *server) start() error {
 	cmd := exec.Command(os.Args[0], append([]string{s.dir, s.user}, s.command(s, s.program)...)...)
 	cmd.Env = append(os.Environ(), childEnv+"=guard")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal must not reach it
 	cmd.Stderr = os.Stderr
 	in, inErr := cmd.StdinPipe()
 	out, outErr := cmd.StdoutPipe()
@@ -207,10 +207,10 @@ func pingDatabase(s *server) error {
 	return db.Ping()
 }
 
-// running reports whether the process is there.
+// running reports whether the process exists.
 func (s *server) running() bool { return s.pid != 0 && syscall.Kill(s.pid, 0) == nil }
 
-// end sends the signal to the server alone, and returns when it is gone.
+// end sends the signal to the server only, and returns when the server has ended.
 func (s *server) end(signal syscall.Signal) {
 	_ = syscall.Kill(s.pid, signal)
 	_ = s.guard.Wait()
@@ -218,7 +218,7 @@ func (s *server) end(signal syscall.Signal) {
 	s.pid = 0
 }
 
-// stop ends the server; the test that does it starts it again.
+// stop ends the server. The test that calls it starts it again.
 func (s *server) stop(t testing.TB, signal syscall.Signal) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -229,7 +229,7 @@ func (s *server) stop(t testing.TB, signal syscall.Signal) {
 	s.end(signal)
 }
 
-// newDatabase makes an empty database on the server.
+// newDatabase creates an empty database on the server.
 func (s *server) newDatabase(t testing.TB) string {
 	t.Helper()
 	s.databases++
@@ -245,8 +245,8 @@ func (s *server) newDatabase(t testing.TB) string {
 	return name
 }
 
-// guard runs a server until it ends. When the tests are gone before, because
-// they panicked or were killed, it ends the server and removes its folder.
+// guard runs a server until it ends. If the tests end first, because they panicked or
+// were killed, guard ends the server and removes its directory.
 func guard(dir, user string, command []string) {
 	cmd := exec.Command(command[0], command[1:]...)
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -269,7 +269,8 @@ func guard(dir, user string, command []string) {
 	os.Exit(0)
 }
 
-// runAs lets cmd run as a user, who is another one only if this is root.
+// runAs makes cmd run as the named user, which is another one only if this process is
+// run by root.
 func runAs(cmd *exec.Cmd, name string) error {
 	c, err := credential(name)
 	if err == nil && int(c.Uid) != os.Getuid() {
@@ -288,8 +289,8 @@ func credential(name string) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, errors.Join(uidErr, gidErr)
 }
 
-// find looks for a program on the path, and where Debian keeps those that are
-// not there, the newest version last.
+// find looks for a program in PATH, and then where Debian installs those that are not
+// in PATH, the newest version last.
 func find(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path

@@ -12,7 +12,7 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// busy_timeout bounds the wait for another writer, and a read waits for none.
+// busy_timeout limits the wait for another writer, and reads do not wait for writers.
 func TestASetOnASQLiteFileThatStaysLockedIsAnErrorAndMayBeRepeated(t *testing.T) {
 	d := newDatabase(t, plain()[0])
 	s := d.store(t, nil)
@@ -33,7 +33,7 @@ func TestASetOnASQLiteFileThatStaysLockedIsAnErrorAndMayBeRepeated(t *testing.T)
 	require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
 }
 
-// A pool whose connections all wait for another writer would answer no read.
+// If all connections of a pool waited for another writer, no read would be answered.
 func TestSetsThatWaitForAnotherWriterOnSQLiteLeaveTheOthersAConnection(t *testing.T) {
 	d := newDatabase(t, plain()[0])
 	s := d.store(t, nil)

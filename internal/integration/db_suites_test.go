@@ -48,7 +48,7 @@ func (d *database) hideTables(t *testing.T) (mend func()) {
 	return func() { rename("hidden_", "") }
 }
 
-// change takes away what put has added of before, and puts after in its place.
+// change removes what put has added for before, and puts after in its place.
 func (d *database) change(t *testing.T, before, after misctest.World) {
 	c := codec(t)
 	for _, f := range before.Friends {
@@ -78,7 +78,8 @@ func TestStoreIsARelatedStore(t *testing.T) {
 	})
 }
 
-// put adds the relations in w as SealTalk's servers do: two rows for friends.
+// put adds the relations in w as SealTalk's servers do, with two rows for each pair of
+// friends.
 func (d *database) put(t testing.TB, w misctest.World) {
 	t.Helper()
 	c := codec(t)

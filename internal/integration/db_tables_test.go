@@ -131,14 +131,14 @@ func TestOnlyFriendshipsOfStatus20AreFriends(t *testing.T) {
 func TestAMemberThatLeftIsNoMember(t *testing.T) {
 	for _, tt := range []struct {
 		kind
-		column    string // added to group_members, of this type
+		column    string // if not empty, isDeleted is added to group_members with this type
 		yes, stay string
 	}{
 		{kinds()[0], "boolean", "true", "false"},
 		{kinds()[0], "smallint", "1", "0"},
 		{kinds()[1], "boolean", "true", "false"},
 		{kinds()[1], "smallint", "1", "0"},
-		{kinds()[3], "", "1", "0"}, // Node's, where one may leave and come back
+		{kinds()[3], "", "1", "0"}, // Node.js, where a member may leave and come back
 	} {
 		t.Run(tt.name+" "+tt.column, func(t *testing.T) {
 			d := newDatabase(t, tt.kind)
@@ -218,7 +218,7 @@ func (d *database) definitions(t *testing.T, tables ...string) []string {
 	return all
 }
 
-// counted counts what a driver sends: each write starts a round trip.
+// counted counts the writes of a driver, each of which starts a round trip.
 type counted struct {
 	net.Conn
 	writes *atomic.Int64
@@ -229,7 +229,7 @@ func (c counted) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// calls returns one call of each kind by a user.
+// calls returns one call of each kind, made for a user.
 func calls(s *sqlstore.Store, user uint32) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"set": func(ctx context.Context) error { return s.SetScreenCapture(ctx, group(3), misc.NoticeOn) },
@@ -279,7 +279,7 @@ func TestEachQuestionIsOneRoundTrip(t *testing.T) {
 	})
 }
 
-// The ids of SealTalk are unsigned, and PostgreSQL's integer is not.
+// SealTalk's ids are unsigned, and PostgreSQL's integer is signed.
 func TestIdsAboveAnIntegerAreNoErrorOnPostgreSQLAndStillUseTheIndex(t *testing.T) {
 	d := newDatabase(t, kinds()[1])
 	for _, column := range []string{"friendships.userId", "friendships.friendId", "group_members.groupId", "group_members.memberId"} {
@@ -308,7 +308,7 @@ func TestIdsAboveAnIntegerAreNoErrorOnPostgreSQLAndStillUseTheIndex(t *testing.T
 	require.Equal(t, 5, plans)
 }
 
-// texts returns the one column of the rows of a query.
+// texts returns the only column of the rows of a query.
 func (d *database) texts(t testing.TB, query string) (all []string) {
 	t.Helper()
 	rows, err := d.db.Query(query)

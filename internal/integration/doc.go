@@ -1,6 +1,6 @@
-// Package integration holds the tests of this library on real databases, inside
-// real routers and in a real browser. It is a module of its own, which nobody
-// imports, so that a server that uses the library pays for no driver and no router.
+// Package integration tests this library with real databases, real routers and
+// a real browser. It is a separate module, which nobody imports, so that servers
+// that use the library do not depend on any driver or router.
 //
 // The first word of a file's name is its topic:
 //
@@ -13,20 +13,21 @@
 //	bench_    benchmarks and the soak test
 //	hosts_    docs/mounting.md: its programs, custom Relations and stores
 //
-// db_server_test.go starts the database servers, db_open_test.go makes
-// databases in them, and http_faults_test.go has the host that most tests ask.
+// db_server_test.go starts the database servers, db_open_test.go creates
+// databases on them, and http_faults_test.go has the host that most tests send
+// requests to.
 //
-// The code that docs/mounting.md shows is in the folder hosts.
+// The code that docs/mounting.md shows is in the directory hosts.
 //
 // The tests start MariaDB, PostgreSQL and Redis themselves, on free ports of
-// 127.0.0.1 and in temporary folders, and stop them afterwards. Where the
-// programs are missing their tests are skipped, or fail if the environment says
-// CI=true. On Debian they come with
+// 127.0.0.1 and in temporary directories, and stop them afterwards. If one of
+// these programs is not installed, its tests are skipped, or fail if the
+// environment variable CI is true. On Debian, install the programs with
 //
 //	apt-get install mariadb-server postgresql redis-server
 //
-// The same goes for the browser, Debian's chromium. The pictures of the page in
-// the READMEs, docs/images, are written by
+// The same applies to the browser, Debian's chromium. The pictures of the page in
+// the READMEs, which are in docs/images, are written by
 //
 //	go test ./internal/integration -run TestPage -pictures
 package integration

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// anchor is what GitHub makes of a heading.
+// anchor returns the anchor that GitHub makes from a heading.
 func anchor(heading string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// forwarders are the functions that log a message they are given: which argument
-// it is, and the levels.
+// forwarders are the functions that log a message that they are given, with the index
+// of that argument and the levels.
 var forwarders = map[string]struct {
 	argument int
 	levels   []string
@@ -27,8 +27,8 @@ var forwarders = map[string]struct {
 	"report":    {0, []string{"INFO", "ERROR"}},
 }
 
-// logCalls are the methods of a slog.Logger: which argument is the message, and the
-// level, empty if it is an argument too.
+// logCalls are the methods of a slog.Logger, with the index of the argument that is the
+// message, and the level, which is empty if it is an argument too.
 var logCalls = map[string]struct {
 	argument int
 	level    string
@@ -38,8 +38,8 @@ var logCalls = map[string]struct {
 	"Log": {2, ""}, "LogAttrs": {2, ""},
 }
 
-// row is the head of a line of the tables in docs/operations.md. A message with …
-// is one of net/http or of a driver.
+// row matches the start of a row of the tables in docs/operations.md, except for
+// messages with …, which are from net/http or a driver.
 var row = regexp.MustCompile("(?m)^\\| (DEBUG|INFO|WARN|ERROR) \\| `([^`…]+)` \\|")
 
 func TestTheOperationsPageHasEachMessageThatIsLoggedAndNoOther(t *testing.T) {
@@ -107,7 +107,7 @@ func loggedBy(t *testing.T, files []string) (lines []string) {
 			message := call.Args[argument]
 			text, ok := literal(message)
 			if name, isName := message.(*ast.Ident); isName && !ok {
-				if name.Name == "part" { // inside of a forwarder
+				if name.Name == "part" { // inside a forwarder
 					return true
 				}
 				text, ok = constants[name.Name]
@@ -122,7 +122,8 @@ func loggedBy(t *testing.T, files []string) (lines []string) {
 	return lines
 }
 
-// isLogger goes by the name: logger, c.logger, h.cfg.Logger, slog itself.
+// isLogger reports whether x has the name of a logger, such as logger, c.logger or
+// h.cfg.Logger, or is slog itself.
 func isLogger(x ast.Expr) bool {
 	name := ""
 	switch x := x.(type) {
@@ -134,7 +135,8 @@ func isLogger(x ast.Expr) bool {
 	return strings.EqualFold(name, "logger") || name == "slog"
 }
 
-// levelsOf is for a level that is an argument: a variable is one of httpapi's two.
+// levelsOf returns the levels of a level that is an argument. A variable has one of the
+// two levels that httpapi uses.
 func levelsOf(x ast.Expr) []string {
 	if level, ok := x.(*ast.SelectorExpr); ok {
 		return []string{strings.ToUpper(strings.TrimPrefix(level.Sel.Name, "Level"))}

@@ -30,7 +30,7 @@ const readmePage = "../../README.md"
 
 var readmeBlocks = regexp.MustCompile("(?s)```(?:go|sh|sql)\n(.*?)```\n")
 
-// readmeBlock returns the block of code in the README that has these words.
+// readmeBlock returns the block of code in the README that contains words.
 func readmeBlock(t *testing.T, words string) string {
 	t.Helper()
 	for _, block := range readmeBlocks.FindAllStringSubmatch(string(must(os.ReadFile(readmePage))), -1) {
@@ -42,7 +42,7 @@ func readmeBlock(t *testing.T, words string) string {
 	return ""
 }
 
-// A readmeCommand is a curl command of the README, and the answer beneath it.
+// A readmeCommand is a curl command in the README, with the answer below it.
 type readmeCommand struct {
 	method, path, contentType, cookie, body, answer string
 }
@@ -68,7 +68,7 @@ func readmeCommands(t *testing.T) (commands []readmeCommand) {
 	return commands
 }
 
-// A reader starts the program with the stand-in for RongCloud, and then on a
+// A reader runs the program with the stand-in for RongCloud first, and then with a
 // database.
 func TestTheHostOfTheREADMERunsInAnEmptyDirectory(t *testing.T) {
 	replace := func(s string, oldnew ...string) string {
@@ -141,7 +141,7 @@ type documented struct {
 	example    string // JSON, except in a query; empty if the row has fewer examples than fields
 }
 
-// readmeEndpoints reads the table: what each endpoint takes, and what it answers.
+// readmeEndpoints reads from the table which fields each endpoint takes and answers.
 func readmeEndpoints(t *testing.T) (asked, answered map[string][]documented) {
 	t.Helper()
 	asked, answered = map[string][]documented{}, map[string][]documented{}
@@ -259,7 +259,7 @@ func TestEachEndpointTakesAndAnswersWhatTheREADMESays(t *testing.T) {
 	}
 }
 
-// A schema is what the test reads of one in the OpenAPI document.
+// A schema has the parts of a schema in the OpenAPI document that the test reads.
 type schema struct {
 	Ref        string `yaml:"$ref"`
 	Type       string
@@ -290,7 +290,7 @@ func (c openAPI) resolve(s schema) schema {
 	return s
 }
 
-// kinds names the types that a schema allows, as the README does.
+// kinds returns the types that a schema allows, under the names that the README uses.
 func (c openAPI) kinds(s schema) (kinds []string) {
 	s = c.resolve(s)
 	for _, one := range s.OneOf {
@@ -308,8 +308,8 @@ func (c openAPI) kinds(s schema) (kinds []string) {
 	return kinds
 }
 
-// The table has every field of the document, and no other. Numbers may be sent as
-// strings too, which the README says beneath the table.
+// The table has every field of the document, and no others. Numbers may also be sent as
+// strings, which the README says below the table.
 func TestTheREADMEHasTheFieldsOfTheContract(t *testing.T) {
 	asked, answered := readmeEndpoints(t)
 	var c openAPI
@@ -317,7 +317,7 @@ func TestTheREADMEHasTheFieldsOfTheContract(t *testing.T) {
 	require.Len(t, answered, len(c.Paths), "endpoints in the table")
 	compare := func(t *testing.T, documented []documented, content content) {
 		s := c.resolve(content["application/json"].Schema)
-		names := map[string]bool{} // required?
+		names := map[string]bool{} // whether each is required
 		for name := range s.Properties {
 			names[name] = slices.Contains(s.Required, name)
 		}
@@ -371,7 +371,7 @@ func TestTheREADMENamesTheDriversThatAreTested(t *testing.T) {
 	}
 }
 
-// kindOf names the type of a JSON value as the README does.
+// kindOf returns the type of a JSON value, under the name that the README uses.
 func kindOf(value []byte) string {
 	var v any
 	if json.Unmarshal(value, &v) != nil {

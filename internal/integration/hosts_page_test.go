@@ -17,7 +17,7 @@ const mountingPage = "../../docs/mounting.md"
 
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```\n")
 
-// Most blocks are whole files. The others are some lines of one.
+// Most blocks are whole files. The others are parts of a file.
 func TestTheCodeOfThePageOnMountingIsTheOneThatCompiles(t *testing.T) {
 	page := string(must(os.ReadFile(mountingPage)))
 	files := must(filepath.Glob("hosts/*/*.go"))

@@ -41,7 +41,7 @@ func withRedis(s *server, f func(c *redis.Client) error) error {
 	return f(c)
 }
 
-// openRedis returns a store with connections of its own, as each instance has.
+// openRedis returns a store with its own connections, like that of each instance.
 func openRedis(t *testing.T) *redisstore.Store {
 	t.Helper()
 	s := redisstore.New(redis.Options{Addr: fmt.Sprint("127.0.0.1:", redisServer.get(t).port)})
@@ -66,9 +66,9 @@ func TestRedisStoreIsAScreenCaptureStore(t *testing.T) {
 	})
 }
 
-// Redis is killed and started again while two instances set and read. Each
-// setting is of a conversation of its own, which is on, or on and then off: a
-// set without an answer leaves nothing to expect there.
+// Redis is killed and started again while two instances set and read. Each setting is
+// that of a different conversation, which is switched on, or on and then off. If a set
+// fails, nothing is expected of its conversation.
 func TestNoAcknowledgedSettingIsLostWhileRedisRestarts(t *testing.T) {
 	emptyRedis(t)
 	stores := []*redisstore.Store{openRedis(t), openRedis(t)}
@@ -82,7 +82,7 @@ func TestNoAcknowledgedSettingIsLostWhileRedisRestarts(t *testing.T) {
 		writers.Go(func() {
 			for n := 1; ctx.Err() == nil; n++ {
 				c, final := group(uint32(i*1_000_000+n)), misc.NoticeStatus(n%2)
-				// Not with ctx: at the end, each call is to have its answer.
+				// Not with ctx, so that each call gets its answer at the end, too.
 				err := stores[n/2%2].SetScreenCapture(context.Background(), c, misc.NoticeOn)
 				if err == nil && final == misc.NoticeOff {
 					err = stores[n/4%2].SetScreenCapture(context.Background(), c, final)
@@ -109,7 +109,7 @@ func TestNoAcknowledgedSettingIsLostWhileRedisRestarts(t *testing.T) {
 		more(&failed, 8)
 		require.NoError(t, redisServer.start())
 	}
-	more(&acknowledged, 200) // without a restart of the instances
+	more(&acknowledged, 200) // the instances were not restarted
 	redisServer.stop(t, syscall.SIGKILL)
 	stop()
 	writers.Wait()
@@ -132,8 +132,8 @@ func TestARedisThatHangsIsAnErrorAtTheDeadline(t *testing.T) {
 	require.NoError(t, syscall.Kill(redisServer.pid, syscall.SIGSTOP))
 	defer func() { require.NoError(t, syscall.Kill(redisServer.pid, syscall.SIGCONT)) }()
 	for _, call := range []func(ctx context.Context) error{
-		func(ctx context.Context) error { _, err := s.ScreenCapture(ctx, group(7)); return err },     // over a connection that exists
-		func(ctx context.Context) error { return s.SetScreenCapture(ctx, group(7), misc.NoticeOff) }, // over a new one
+		func(ctx context.Context) error { _, err := s.ScreenCapture(ctx, group(7)); return err },     // over an existing connection
+		func(ctx context.Context) error { return s.SetScreenCapture(ctx, group(7), misc.NoticeOff) }, // over a new connection
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -162,7 +162,7 @@ func TestACallOfTheRedisStoreIsOneRoundTrip(t *testing.T) {
 	}))
 }
 
-// commands is how many the server has processed.
+// commands returns how many commands the server has processed.
 func commands(t *testing.T, c *redis.Client) int {
 	t.Helper()
 	info, err := c.Info(t.Context(), "stats").Result()

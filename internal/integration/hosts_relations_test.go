@@ -30,7 +30,7 @@ type users struct {
 
 	mu     sync.Mutex
 	world  misctest.World
-	broken http.HandlerFunc // answers instead, if there is one
+	broken http.HandlerFunc // if not nil, answers instead
 }
 
 func newUsers(t *testing.T) *users {
@@ -49,7 +49,7 @@ func newUsers(t *testing.T) *users {
 
 func (u *users) relations() *userservice.Relations { return userservice.New(u.URL, patience) }
 
-// put replaces the relations that it knows.
+// put replaces the relations that the service knows.
 func (u *users) put(w misctest.World) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -114,7 +114,7 @@ func answer(status int, body string) http.HandlerFunc {
 	}
 }
 
-// Each of these looks like an answer to code that is in a hurry.
+// Careless code would take each of these for an answer.
 func TestOnlyA200OfTheUserServiceWithAnAnswerDecides(t *testing.T) {
 	u := newUsers(t)
 	h := over(misc.Config{Relations: u.relations(), Captures: misc.NewMemoryStore(), Messenger: noCloud{}})

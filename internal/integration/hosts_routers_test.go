@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A reader copies the program into an empty folder; here, this module's go.mod
-// takes the place of go mod tidy.
+// A reader copies the program into an empty directory and runs go mod tidy; the test
+// uses this module's go.mod instead.
 func TestEachHostRunsInAnEmptyDirectory(t *testing.T) {
 	for _, name := range []string{"nethttp", "chi", "gin", "echo"} {
 		t.Run(name, func(t *testing.T) {
@@ -68,14 +68,16 @@ func answerOf(t *testing.T, r *http.Request) (status int, body string) {
 	return resp.StatusCode, body
 }
 
-// runHost runs a host, and returns the addresses it listens on in place of
-// 127.0.0.1:8585 and 127.0.0.1:8586, and what it has printed.
+// runHost runs a host. It returns the addresses that the host listens on instead of
+// 127.0.0.1:8585 and 127.0.0.1:8586, and a function that returns what the host has
+// printed.
 func runHost(t *testing.T, name string) (address, admin string, output func() string) {
 	t.Helper()
 	return runProgram(t, t.TempDir(), string(must(os.ReadFile("hosts/"+name+"/main.go"))))
 }
 
-// runProgram is runHost for a program that is not in a file, in a directory.
+// runProgram is like runHost, but takes the text of the program, and a directory to run
+// it in.
 func runProgram(t *testing.T, dir, program string) (address, admin string, output func() string) {
 	t.Helper()
 	address, admin = fmt.Sprint("127.0.0.1:", must(freePort())), fmt.Sprint("127.0.0.1:", must(freePort()))

@@ -16,7 +16,7 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// A client that oapi-codegen makes of the contract, unchanged, gets typed
+// A client that oapi-codegen generates from the unchanged OpenAPI document gets typed
 // answers from each endpoint of examples/server.
 func TestAGeneratedClientUnderstandsTheServer(t *testing.T) {
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ send_sc_msg you are not a member of the group targetId
 `, string(out))
 }
 
-// buildServer returns the path of examples/server, built.
+// buildServer builds examples/server and returns the path of the program.
 func buildServer(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "server")
@@ -72,7 +72,7 @@ func buildServer(t testing.TB) string {
 	return path
 }
 
-// raceFlag is -race if the tests have it, so that what they build is compiled
+// raceFlag returns -race if the tests run with it, so that what they build is compiled
 // only once.
 func raceFlag() []string {
 	info, _ := debug.ReadBuildInfo()

@@ -21,18 +21,19 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// A corpusCase is a body and the status that each POST must answer it with.
+// A corpusCase is a body, and the status with which each POST must answer it.
 type corpusCase struct {
 	Name   string
 	Body   []fragment
-	UTF16  string         // le or be: the body in that form, behind a byte order mark
-	Limit  int64          // of the handler; 0 is the default
+	UTF16  string         // if le or be, the body is in this form, after a byte order mark
+	Limit  int64          // of the handler; 0 means the default
 	Status map[string]int // by endpoint, * for the others
 }
 
-// A fragment is text, with $FIELDS, $TYPE, $TARGET and $REST (the fields but
-// the conversation type) standing for those of a good body, repeated, or bytes
-// in hexadecimal.
+// A fragment is text, which may be repeated, or bytes in hexadecimal. In the text,
+// $FIELDS, $TYPE, $TARGET, $REST (the fields except the conversation type) and $OTHERS
+// (the fields except targetId) stand for
+// those of a good body.
 type fragment struct {
 	Text  string
 	Times int
@@ -79,8 +80,8 @@ func (c corpusCase) want(path string) int {
 	return c.Status["*"]
 }
 
-// A body may make the handler allocate 64 bytes for each of its own, and
-// something for a request at all.
+// allocatedAtMost returns how many bytes the handler may allocate for a request: 64 for
+// each byte of the body, and a fixed number.
 func allocatedAtMost(body string) uint64 { return uint64(64<<10 + 64*len(body)) }
 
 func TestNoBodyBreaksAPost(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// The people of a host: alice and bob are friends, and both are in the team.
+// The users and the group of a host: alice and bob are friends, and both are in team.
 var (
 	alice    = misctest.ID(1)
 	bob      = misctest.ID(2)
@@ -40,8 +40,8 @@ const (
 	clientsJSON = `{"iOS":{"version":"1.0.5","build":"201607181821","url":"https://dn-rongcloud.qbox.me/app.plist"},"Android":{"version":"1.0.5","url":"http://downloads.rongcloud.cn/SealTalk_by_RongCloud_Android_v1_0_5.apk"}}`
 )
 
-// A host is a server in the making: its parts may be replaced before it serves.
-// The cookie of the contract says who is logged in.
+// A host is a server under construction: its parts may be replaced before it serves.
+// The cookie of the OpenAPI document says who is logged in.
 type host struct {
 	misc  misc.Config
 	http  httpapi.Config
@@ -97,7 +97,7 @@ func (h *host) captures(t testing.TB, c misc.Conversation) misc.NoticeStatus {
 	return status
 }
 
-// asAlice returns a request of alice's, with a JSON body if it is a POST.
+// asAlice returns a request from alice, with a JSON body if it is a POST.
 func asAlice(ctx context.Context, method, url, body string) *http.Request {
 	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -110,7 +110,7 @@ func asAlice(ctx context.Context, method, url, body string) *http.Request {
 	return r
 }
 
-// ask returns an answer and its body.
+// ask sends a request and returns the answer and its body.
 func ask(t testing.TB, client *http.Client, r *http.Request) (*http.Response, string) {
 	t.Helper()
 	resp, err := client.Do(r)
@@ -121,8 +121,8 @@ func ask(t testing.TB, client *http.Client, r *http.Request) (*http.Response, st
 	return resp, string(body)
 }
 
-// until waits for what must come soon. It starts no goroutine, as those of
-// testify do, so that goroutines can be counted.
+// until waits until done returns true, which must be soon. Unlike the functions of
+// testify, it starts no goroutine, so that goroutines can be counted.
 func until(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); time.Sleep(time.Millisecond) {
@@ -132,8 +132,8 @@ func until(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// hooked is every part that a host supplies, with a hook in front of each
-// method. It is set before the host serves, and replaced only in between.
+// hooked is every part that a host supplies, with a hook that runs before each method.
+// The hook is set before the host serves, and replaced only between requests.
 type hooked struct {
 	misc.VersionSource
 	misc.Relations
@@ -152,7 +152,7 @@ func (h *host) hooked() *hooked {
 	return parts
 }
 
-// newHostWith returns a host of hooked parts, with that one in use.
+// newHostWith returns a host with hooked parts that uses the named one.
 func newHostWith(t testing.TB, part string) (*host, *hooked) {
 	h := newHost(t)
 	parts := h.hooked()
@@ -162,7 +162,7 @@ func newHostWith(t testing.TB, part string) (*host, *hooked) {
 	return h, parts
 }
 
-// after calls the part unless the hook fails.
+// after calls the hook and, unless it fails, the part.
 func after[T any](ctx context.Context, p *hooked, part string, call func() (T, error)) (none T, _ error) {
 	if err := p.hook(ctx, part); err != nil {
 		return none, err
@@ -200,13 +200,13 @@ func (p *hooked) Send(ctx context.Context, m misc.Message) error {
 	return err
 }
 
-// RelatedScreenCapture is asked by friends only.
+// RelatedScreenCapture is called only for friends.
 func (p *hooked) RelatedScreenCapture(ctx context.Context, _ string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
 	s, err := after(ctx, p, "RelatedScreenCapture", func() (misc.NoticeStatus, error) { return p.ScreenCaptureStore.ScreenCapture(ctx, c) })
 	return err == nil, s, err
 }
 
-// through has, for each part, a request that comes to it.
+// through has, for each part, a request that reaches it.
 var through = []struct{ part, method, path, body string }{
 	{"CurrentUser", "POST", "send_sc_msg", `{"conversationType":1,"targetId":"` + bob + `"}`},
 	{"LatestRelease", "GET", "latest_update?version=1.0.0", ""},
@@ -226,7 +226,7 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 	for _, test := range through {
 		for name, fault := range map[string]struct {
 			panics func()
-			logged string // empty: net/http's own way to give up a connection
+			logged string // empty if net/http itself gives up the connection
 		}{
 			"a text":               {func() { panic("no table: sessions") }, "panic: no table: sessions"},
 			"an error":             {func() { panic(errors.New("secret hunter2")) }, "panic: secret hunter2"},
@@ -275,7 +275,7 @@ func TestSurvivesAPanicInEachPartOfTheHostAndLogsIt(t *testing.T) {
 }
 
 func TestAClientThatDisconnectsCancelsTheWorkOfEachPart(t *testing.T) {
-	for _, test := range through[1:] { // the login comes before the body is read, and net/http looks for the end of a connection after
+	for _, test := range through[1:] { // without CurrentUser, which runs before the body is read: net/http notices only afterwards that a client has left
 		t.Run(test.part+" in "+test.path, func(t *testing.T) {
 			h, parts := newHostWith(t, test.part)
 			entered, ended := make(chan struct{}), make(chan error, 1)

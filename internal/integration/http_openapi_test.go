@@ -34,18 +34,18 @@ import (
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-// An exchange is a request of alice's and the status that it must have.
+// An exchange is a request from alice, and the status that its answer must have.
 type exchange struct {
 	name               string
 	method, path, body string
 	change             func(*http.Request)
 	arrange            func(*host)
 	status             int
-	wrong              bool // the request is not one that the document allows
-	open               bool // the answer holds keys that pass through
+	wrong              bool // the document does not allow the request
+	open               bool // the answer has further keys, which are passed through
 }
 
-// fields are those of a good body of each POST, as JSON.
+// fields are the fields of a good body of each POST, as JSON.
 var fields = map[string]map[string]string{
 	"/misc/send_message":       {"conversationType": `"PRIVATE"`, "targetId": `"` + bob + `"`, "objectName": `"RC:TxtMsg"`, "content": `"hi"`, "pushContent": `"push"`},
 	"/misc/set_screen_capture": {"conversationType": `1`, "targetId": `"` + bob + `"`, "noticeStatus": `1`},
@@ -53,8 +53,8 @@ var fields = map[string]map[string]string{
 	"/misc/send_sc_msg":        {"conversationType": `1`, "targetId": `"` + bob + `"`},
 }
 
-// body returns the good body of a POST with values replaced; an empty one is
-// left out.
+// body returns the good body of a POST with values replaced. A field with an empty
+// value is left out.
 func body(path string, replaced ...string) string {
 	all := maps.Clone(fields[path])
 	for i := 0; i < len(replaced); i += 2 {
@@ -83,12 +83,12 @@ func versionExchanges() []exchange {
 		h.misc.Versions = &hooked{hook: failsWith(errors.New("no disk"))}
 		h.misc.Square = squares{err: errors.New("no disk")}
 	}
-	const uncounted = "9007199254740992.0.0" // too high, but a pattern cannot count
+	const uncounted = "9007199254740992.0.0" // too large, which a pattern cannot tell
 	list := []exchange{
 		{name: "of macOS", path: "/misc/latest_update?version=1.0.0&platform=darwin", status: 200},
 		{name: "all parameters", path: "/misc/latest_update?version=1.0.0&platform=win32&arch=arm64&os_version=10.0.1&channel=beta&id=x", status: 200},
 		{name: "a malformed parameter", path: "/misc/latest_update?version=1.0.0&platform=%zz", status: 200},
-		{name: "two versions", path: "/misc/latest_update?version=1.0.0&version=1.0.1", status: 400}, // a schema sees each
+		{name: "two versions", path: "/misc/latest_update?version=1.0.0&version=1.0.1", status: 400}, // a schema is applied to each alone
 		{name: "no version", path: "/misc/latest_update", status: 400, wrong: true},
 		{name: "no release", path: "/misc/latest_update?version=1.0.0", status: 204, arrange: func(h *host) {
 			h.misc.Versions = &hooked{hook: failsWith(misc.ErrNoRelease)}
@@ -173,18 +173,18 @@ func postExchanges(path string) []exchange {
 	if path != "/misc/send_message" {
 		value(200, false, "conversationType", `"1"`)
 		value(400, true, "conversationType", `"PRIVATE"`, `1.5`, `"01"`, `""`, `" 1"`, `"1.0"`, `"-0"`, `true`, `[1]`, `{}`)
-		value(400, false, "conversationType", `1.0`, `1e0`) // the same number to a schema
+		value(400, false, "conversationType", `1.0`, `1e0`) // to a schema, the same number as 1
 	}
 	switch path {
 	case "/misc/send_message":
 		value(403, true, "conversationType", `"private"`, `"SYSTEM"`)
 		value(400, true, "conversationType", `1`, `""`, `[]`)
-		value(400, false, "objectName", `" "`, `"a\n"`) // a schema counts characters
+		value(400, false, "objectName", `" "`, `"a\n"`) // a schema only counts characters
 		value(200, false, "objectName", `"RC:ImgTextMsg"`, `"`+strings.Repeat("型", 32)+`"`, `"`+strings.Repeat("🙂", 32)+`"`)
 		value(400, true, "objectName", `""`, `7`, `[]`, `"`+strings.Repeat("x", 33)+`"`)
 		value(200, false, "content", `{"title":"x"}`, `{}`, `" "`, `"{\"content\":\"hi\"}"`)
 		value(400, true, "content", `""`, `7`, `true`, `[]`, `[{}]`, `"`+strings.Repeat("x", misc.MaxContent+1)+`"`)
-		value(400, false, "content", `"`+strings.Repeat("型", misc.MaxContent/3)+`"`, `{"x":"`+strings.Repeat("x", misc.MaxContent)+`"}`) // a schema counts no bytes
+		value(400, false, "content", `"`+strings.Repeat("型", misc.MaxContent/3)+`"`, `{"x":"`+strings.Repeat("x", misc.MaxContent)+`"}`) // a schema does not count bytes
 		value(200, false, "pushContent", `""`, `"news"`)
 		value(400, true, "pushContent", `7`, `[]`, `{}`)
 		list = append(list,
@@ -230,7 +230,7 @@ func postExchanges(path string) []exchange {
 	return list
 }
 
-// limited is a rate limit that says when it ends.
+// limited is an error about a rate limit that says when the limit ends.
 type limited time.Duration
 
 func (limited) Error() string               { return "slow down" }
@@ -289,7 +289,7 @@ func (e exchange) request(t *testing.T, method, host string) *http.Request {
 	return r
 }
 
-// A contract is the document, and a validator over it.
+// A contract is the OpenAPI document, with a validator for it.
 type contract struct {
 	validator.Validator
 	root map[string]any
@@ -307,9 +307,9 @@ func newContract(t testing.TB, text []byte) *contract {
 	return c
 }
 
-// try carries out e over TCP and checks the answer against the document. It
-// returns the problems that the document has with the request. An answer to
-// HEAD must have no body, and otherwise equal the answer to GET.
+// try sends the request of e over TCP and checks the answer against the document. It
+// returns the problems of the request, according to the document. An answer to HEAD
+// must have no body, and otherwise equal the answer to GET.
 func (c *contract) try(t *testing.T, e exchange) (problems []string, header http.Header, answer []byte) {
 	t.Helper()
 	h := newHost(t)
@@ -324,7 +324,7 @@ func (c *contract) try(t *testing.T, e exchange) (problems []string, header http
 		defer resp.Body.Close()
 		answer, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
-		for _, name := range []string{"Date", "Content-Length"} { // net/http's own
+		for _, name := range []string{"Date", "Content-Length"} { // added by net/http
 			resp.Header.Del(name)
 		}
 		require.Empty(t, resp.Header.Values("Set-Cookie"))
@@ -343,7 +343,7 @@ func (c *contract) try(t *testing.T, e exchange) (problems []string, header http
 	return c.problems(c.ValidateHttpRequestSync(e.request(t, e.method, server.URL))), resp.Header, answer
 }
 
-// wantDocumented holds an answer of another suite against the document.
+// wantDocumented checks an answer in another test against the document.
 func wantDocumented(t testing.TB, r *http.Request, w *httptest.ResponseRecorder, name string) {
 	t.Helper()
 	shared.once.Do(func() { shared.contract = newContract(t, httpapi.OpenAPI()) })
@@ -358,7 +358,7 @@ var shared struct {
 	mu   sync.Mutex
 }
 
-// at follows names, and references wherever they are.
+// at follows names, and every reference on the way.
 func (c *contract) at(from any, names ...string) map[string]any {
 	m, _ := from.(map[string]any)
 	if ref, ok := m["$ref"].(string); ok {
@@ -370,8 +370,8 @@ func (c *contract) at(from any, names ...string) map[string]any {
 	return c.at(m[names[0]], names[1:]...)
 }
 
-// each calls f for each documented answer. Its key is such as "GET /misc/x 200",
-// and content is nil if it has no body.
+// each calls f for each documented answer. The key is of the form "GET /misc/x 200",
+// and content is nil if the answer has no body.
 func (c *contract) each(f func(key string, response, content map[string]any)) {
 	for path, item := range c.at(c.root, "paths") {
 		for method, operation := range c.at(item) {
@@ -411,7 +411,7 @@ func members(value any, under string) []string {
 	return all
 }
 
-// problems are what the validator has found, in words.
+// problems returns in words what the validator has found.
 func (*contract) problems(_ bool, errs []*faults.ValidationError) []string {
 	var all []string
 	for _, err := range errs {
@@ -424,7 +424,7 @@ func (*contract) problems(_ bool, errs []*faults.ValidationError) []string {
 	return all
 }
 
-// encode returns v as JSON, with the keys in order.
+// encode returns v as JSON, with sorted keys.
 func encode(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
@@ -451,9 +451,9 @@ func TestTheDocumentIsValidOpenAPI(t *testing.T) {
 	require.NotContains(t, string(text), "\t")
 }
 
-// Whatever is in the handler or in the document alone fails here: an endpoint,
-// a method, a status, a header, a field of an answer. And each example is what
-// the handler says.
+// The test fails if an endpoint, a method, a status, a header or a field of an answer is
+// only in the handler or only in the document. Each example must be an answer that the
+// handler gives.
 func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 	c := newContract(t, httpapi.OpenAPI())
 	produced, documented, said := set{}, set{}, set{}
@@ -466,7 +466,7 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 			produced.add(key)
 			for name, values := range header {
 				if name == "Etag" {
-					assert.Regexp(t, `^"[0-9a-f]{32}"$`, values[0]) // the validator takes the quotes off
+					assert.Regexp(t, `^"[0-9a-f]{32}"$`, values[0]) // the validator removes the quotes
 				}
 				if name != "Content-Type" {
 					produced.add(key + " header " + name)
@@ -500,8 +500,8 @@ func TestTheHandlerAndTheDocumentSayTheSame(t *testing.T) {
 	require.Len(t, c.at(c.root, "paths"), 8)
 }
 
-// Two answers belong to no operation, since they are for what is not listed.
-// Here the document lists it, with nothing but that answer.
+// Two answers belong to no operation, since they are for paths and methods that are not
+// listed. The test adds these to the document, with only that answer.
 func TestWhatTheDocumentDoesNotListIsAnsweredAsItSays(t *testing.T) {
 	const unknown = "/misc/none"
 	c := newContract(t, httpapi.OpenAPI())
@@ -537,8 +537,7 @@ func TestWhatTheDocumentDoesNotListIsAnsweredAsItSays(t *testing.T) {
 	require.Subset(t, said.sorted(), examples.sorted(), "the handler never says so")
 }
 
-// The handler reads each documented field of a request, and no other that is
-// required.
+// The handler reads each documented field of a request, and requires no others.
 func TestTheHandlerReadsTheDocumentedFields(t *testing.T) {
 	c := newContract(t, httpapi.OpenAPI())
 	for path, good := range fields {

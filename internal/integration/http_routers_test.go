@@ -20,15 +20,15 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// handler serves the relations and settings of d.
+// handler returns a handler over the relations and settings of d.
 func handler(t testing.TB, d *database, cloud misc.Messenger) *httpapi.Handler {
 	t.Helper()
 	s := d.store(t, nil)
 	return over(misc.Config{Relations: s, Captures: s, Related: s, Messenger: cloud})
 }
 
-// over returns a handler over the parts of cfg and the versions of newHost. The
-// user is the one in the context, or else in the header User.
+// over returns a handler over the parts of cfg, by default with the versions of newHost.
+// The user is the one in the context or, if there is none, in the header User.
 func over(cfg misc.Config) *httpapi.Handler {
 	if cfg.Versions == nil {
 		cfg.Versions = versions()
@@ -44,7 +44,7 @@ func over(cfg misc.Config) *httpapi.Handler {
 	}))
 }
 
-// noCloud takes every message.
+// noCloud accepts every message.
 type noCloud struct{}
 
 func (noCloud) Send(context.Context, misc.Message) error { return nil }
@@ -96,7 +96,7 @@ func TestTheHandlerAnswersInEachRouter(t *testing.T) {
 			for _, tt := range []struct {
 				method, path, body string
 				status             int
-				want               string // JSON; empty: no body
+				want               string // JSON; empty if there is no body
 				delivered          int
 			}{
 				{"GET", "latest_update?version=1.0.0", "", 200, releaseJSON, 0},
@@ -144,14 +144,14 @@ func TestAMiddlewareAroundTheMuxSeesTheEndpointInThePattern(t *testing.T) {
 		"/misc/latest_update?version=1.0.0": "/misc/latest_update",
 		"/misc/latest_update":               "/misc/latest_update", // 400
 		"/misc/send_message":                "/misc/send_message",  // 405
-		"/misc/none":                        "/misc/",              // 404: no label for each path that somebody tries
+		"/misc/none":                        "/misc/",              // 404: unknown paths do not get a label each
 	} {
 		counting.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
 		require.Equal(t, pattern, seen, path)
 	}
 }
 
-// A middleware around the login must look at the request that the login made.
+// A middleware around the login must use the request that the login has created.
 func TestAMiddlewareOfEachRouterSeesTheEndpointInThePattern(t *testing.T) {
 	login := func(r *http.Request) *http.Request { return r.WithContext(httpapi.WithUser(r.Context(), alice)) }
 	var seen string
@@ -198,7 +198,7 @@ func TestAMiddlewareOfEachRouterSeesTheEndpointInThePattern(t *testing.T) {
 		},
 	} {
 		router := mount(newHost(t).handler(t))
-		none := map[string]string{"chi": "/misc/*"}[name] // what the router itself leaves there
+		none := map[string]string{"chi": "/misc/*"}[name] // what the router itself sets
 		for path, pattern := range map[string]string{"latest_update?version=1.0.0": "/misc/latest_update", "send_message": "/misc/send_message", "none": none} {
 			router.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/misc/"+path, nil))
 			require.Equal(t, pattern, seen, "%s: %s", name, path)

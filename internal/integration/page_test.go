@@ -35,8 +35,8 @@ import (
 
 var pictures = flag.Bool("pictures", false, "write the pictures of the quickstart's page into docs/images")
 
-// TestPage walks through the page of the quickstart, as it is built and served,
-// in a real browser.
+// TestPage builds the quickstart, lets it serve its page, and tests the page in a real
+// browser.
 func TestPage(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "quickstart")
 	build := exec.Command("go", "build", "-o", program, "./examples/quickstart")
@@ -83,11 +83,11 @@ func TestPage(t *testing.T) {
 func testTwoPhones(t *testing.T, b *tab) {
 	b.sees(`phone(1).switch === "false" && phone(2).switch === "false"`)
 
-	// While the notice is off, clients tell nobody of a screenshot.
+	// While the notice is off, clients tell nobody about a screenshot.
 	b.click(".phone:nth-child(1) .shot")
 	b.sees(`phone(1).last === "You took a screenshot. The notice is off, so nobody is told"`)
 
-	// By keyboard alone.
+	// With the keyboard only.
 	b.run(chromedp.Focus(chromedp.CSS(".phone:nth-child(1) [role=switch]")), chromedp.KeyEvent(" "))
 	b.sees(`phone(1).switch === "true" && phone(2).switch === "true"`)
 	b.sees(`phone(1).last === "You switched the screen-capture notice on"`)
@@ -97,7 +97,7 @@ func testTwoPhones(t *testing.T, b *tab) {
 	b.sees(`phone(1).last === "Bob took a screenshot of this chat"`)
 	b.sees(`phone(2).last === "You took a screenshot of this chat"`)
 
-	// The request, its answer, and what went to the cloud.
+	// The request, its answer, and what was sent to the cloud.
 	b.sees(`text("#wire summary").startsWith("POST/misc/send_sc_msg200Bob")`)
 	for _, part := range []string{
 		"RequestPOST /misc/send_sc_msg HTTP/1.1\n\n{", "AnswerHTTP/1.1 200 OK\n\n{", "POST /misc/send_sc_msg HTTP/1.1\r\nHost: 127.0.0.1:", "X-User: bob\r\n", `{"conversationType":1,"targetId":"kFpN4KiZn"}`,
@@ -106,7 +106,7 @@ func testTwoPhones(t *testing.T, b *tab) {
 	} {
 		b.sees(fmt.Sprintf(`text("#wire [open]").includes(%q)`, part))
 	}
-	b.sees(`!$("#wire [open]").innerText.includes("X-User: ")`) // until the headers are opened
+	b.sees(`!$("#wire [open]").innerText.includes("X-User: ")`) // not before the headers are opened
 
 	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(1) form input"), "<b>你好</b>\r"))
 	b.sees(`phone(1).last === "Alice<b>你好</b>" && phone(2).last === "Alice<b>你好</b>"`)
@@ -121,7 +121,7 @@ func testTwoPhones(t *testing.T, b *tab) {
 	b.sees(`phone(1).last === "BobOf course"`)
 	b.sees(`text("#wire li:nth-child(1) summary").includes("send_message") && $$("#wire .exchanges > li > [open]").length === 1 && $("#wire li:nth-child(2) > [open]") !== null`)
 
-	// The group has a switch of its own, and marks what was not read.
+	// The group has its own switch, and its tab is marked if there are unread messages.
 	b.click(".phone:nth-child(1) .tabs button:nth-child(2)")
 	b.sees(`phone(1).last === "No messages yet" && phone(1).switch === "false"`)
 	b.click(".phone:nth-child(1) [role=switch]")
@@ -134,7 +134,7 @@ func testTwoPhones(t *testing.T, b *tab) {
 }
 
 func testStranger(t *testing.T, b *tab) {
-	b.sees(`text("#update .offered") !== ""`) // the last that the page asks at first
+	b.sees(`text("#update .offered") !== ""`) // the last request of the page when it is loaded
 	b.run(chromedp.SendKeys(chromedp.CSS(".phone:nth-child(2) select"), "Mallory"))
 	b.sees(`phone(2).name === "Mallory’s phone"`)
 	b.sees(`text("#wire summary") === "POST/misc/get_screen_capture403Mallory" && phone(2).last === "No messages yet"`)
@@ -305,7 +305,7 @@ func testReload(t *testing.T, b *tab) {
 func testRestart(t *testing.T, program string, chromium context.Context) {
 	var base string
 	var b *tab
-	t.Run("the server ends", func(t *testing.T) { base = servePage(t, program) }) // takes a free port
+	t.Run("the server ends", func(t *testing.T) { base = servePage(t, program) }) // finds a free port
 	outer := t
 	t.Run("the server stops", func(t *testing.T) {
 		base = servePage(t, program, strings.TrimPrefix(base, "http://"))
@@ -322,7 +322,7 @@ func testRestart(t *testing.T, program string, chromium context.Context) {
 	b.sees(`phone(2).last === "No messages yet" && text("#update .offered") !== "" && !text("#wire").includes("send_message")`)
 }
 
-// testOtherSites asks as a browser does for a page of another site.
+// testOtherSites sends the requests that a browser would send for a page of another site.
 func testOtherSites(t *testing.T, base string) {
 	address := strings.TrimPrefix(base, "http://")
 	foreign := map[string]http.Header{
@@ -343,7 +343,7 @@ func testOtherSites(t *testing.T, base string) {
 		"address bar": {"Sec-Fetch-Site": {"none"}},
 	}
 	status := func(method, path, body string, header http.Header) int {
-		ctx, cancel := context.WithCancel(t.Context()) // the event stream has no end
+		ctx, cancel := context.WithCancel(t.Context()) // the event stream never ends
 		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
 		require.NoError(t, err)
@@ -382,7 +382,7 @@ func testOtherSites(t *testing.T, base string) {
 	}
 }
 
-// servePage starts the program, and returns where it serves.
+// servePage starts the program and returns the URL that it serves.
 func servePage(t *testing.T, program string, address ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, "-listen", append(address, "127.0.0.1:0")[0])
@@ -404,7 +404,7 @@ func servePage(t *testing.T, program string, address ...string) string {
 	return strings.TrimSuffix(base, "/")
 }
 
-// startChromium returns the context of a browser that ends with the test.
+// startChromium starts a browser that ends with the test, and returns its context.
 func startChromium(t *testing.T) context.Context {
 	t.Helper()
 	path := find("chromium")
@@ -415,7 +415,7 @@ func startChromium(t *testing.T) context.Context {
 		}
 		t.Skip(text)
 	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox) // root has no sandbox, and the page is ours
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox) // there is no sandbox for root, and the page is our own
 	allocator, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
@@ -424,14 +424,14 @@ func startChromium(t *testing.T) context.Context {
 	return ctx
 }
 
-// A tab shows the page.
+// A tab is a browser tab that shows the page.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 }
 
-// openTab opens base in a tab of its own. The test fails if anything is wrong in
-// the console, or if a request would leave the machine.
+// openTab opens base in a new tab. The test fails if anything is wrong in the
+// console, or if a request would leave the machine.
 func openTab(t *testing.T, chromium context.Context, base, language string, width int64) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium)
@@ -447,7 +447,7 @@ func openTab(t *testing.T, chromium context.Context, base, language string, widt
 		case *runtime.EventConsoleAPICalled:
 			fmt.Fprintln(&wrong, "console:", e.Type, e.Args)
 		case *cdplog.EventEntryAdded:
-			// The browser itself notes each refusal that the page shows, and a server that stops.
+			// The browser itself logs each refusal that the page shows, and a server that stops.
 			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of 40[^4]|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
 				fmt.Fprintln(&wrong, "log:", e.Entry.Text, e.Entry.URL)
 			}
@@ -503,7 +503,7 @@ func (b *tab) sees(condition string) {
 	}
 }
 
-// value returns what an expression in JavaScript is worth.
+// value returns the value of an expression in JavaScript.
 func value[T any](b *tab, expression string) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
@@ -513,7 +513,7 @@ func value[T any](b *tab, expression string) T {
 	return v
 }
 
-// onPage evaluates an expression with these words at hand.
+// onPage evaluates an expression, which may use the names declared here.
 func onPage[T any](expression string) chromedp.Action[T] {
 	return chromedp.Evaluate[T](`(() => {
 		const $ = (s) => document.querySelector(s), $$ = (s) => [...document.querySelectorAll(s)];
@@ -525,7 +525,7 @@ func onPage[T any](expression string) chromedp.Action[T] {
 		return ` + expression + `; })()`)
 }
 
-// takePictures writes those that the READMEs show.
+// takePictures writes the pictures that the READMEs show.
 func takePictures(t *testing.T, b *tab, name string) {
 	b.sees(`$$("#update .offered").length === 1`)
 	for _, selector := range []string{".phone:nth-child(1) .send", ".phone:nth-child(2) .send", ".phone:nth-child(1) [role=switch]", ".phone:nth-child(2) .shot"} {
@@ -533,7 +533,7 @@ func takePictures(t *testing.T, b *tab, name string) {
 		b.click(selector)
 		b.sees(fmt.Sprintf(`$$(".chat p:not(.empty)").length === %d`, lines+2))
 	}
-	time.Sleep(time.Second) // the flash of the screenshot and the switch come to rest
+	time.Sleep(time.Second) // until the flash of the screenshot and the switch have stopped moving
 	require.NoError(t, os.MkdirAll("../../docs/images", 0o755))
 	for file, clip := range map[string]string{
 		"page-" + name:    `[0, $("#phones").getBoundingClientRect().bottom + 24]`,

@@ -1,5 +1,5 @@
-// Package testkit holds what the tests of several packages share. No published
-// package imports it.
+// Package testkit has helpers that the tests of several packages share. No
+// published package imports it.
 package testkit
 
 import (
@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// A Log keeps what is written to it, and may be read at the same time. The
+// A Log keeps what is written to it. It may be read while it is written to. The
 // zero value is ready to use.
 type Log struct {
 	mu   sync.Mutex
@@ -34,7 +34,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-// String returns what was written.
+// String returns what was written since the last Take.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
