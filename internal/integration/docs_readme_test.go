@@ -109,7 +109,7 @@ func TestTheHostOfTheREADMERunsInAnEmptyDirectory(t *testing.T) {
 			if program == onDatabase {
 				rows := readmeBlock(t, "INSERT")
 				friend = misctest.ID(2)
-				require.Contains(t, rows, misctest.ID(1)+", "+friend+" and "+misctest.ID(7)+": use "+friend+"\n")
+				require.Contains(t, rows, misctest.ID(1)+", "+friend+" and "+misctest.ID(7)+".\n")
 				db := openSQLite(filepath.Join(dir, "misc.db"))
 				defer db.Close()
 				_, err := db.Exec(rows)
