@@ -56,9 +56,10 @@ var (
 // translate. It wraps ErrInvalidID.
 //
 // If its ID is that of the target, the client has sent an invalid id, and the
-// error of a [Service] matches ErrInvalidID. If it is the id of the user who
-// asks, your server has passed a wrong one, such as the number in the database;
-// then the error of a Service does not match ErrInvalidID.
+// error of a [Service] wraps the IDError. If it is the id of the user who asks,
+// your server has passed a wrong one, such as the number in the database. Then
+// the error of a Service contains the text of the IDError but does not wrap it,
+// so it does not match ErrInvalidID.
 type IDError struct{ ID string }
 
 // Error returns a text that quotes the id.

@@ -37,9 +37,9 @@
 //
 // The errors for invalid or forbidden calls are variables of this package, to be
 // matched with [errors.Is]. An error that a method of an interface returns is
-// wrapped, except one that holds an [*IDError] with the id of the user who asks:
-// only its text is kept. A Service returns an error of its own if a
-// [VersionSource] or [SquareSource] returns neither a value nor an error.
+// wrapped; [IDError] describes the one exception. A Service returns an error of
+// its own if a [VersionSource] or [SquareSource] returns neither a value nor an
+// error.
 package misc
 
 import (

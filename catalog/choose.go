@@ -19,9 +19,9 @@ type Reason string
 
 // The reasons that [Releases.Choose] returns. A candidate is a release that is
 // newer than the client's version, is not withdrawn, and is on the client's
-// channel or a more stable one. All but the first two reasons are about the
-// newest candidate: each names the first of the conditions below that it does
-// not meet.
+// channel or a more stable one. The reasons after the first two are about the
+// newest candidate. If several of them apply to it, the one that comes first in
+// this list is returned.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
 	ReasonCurrent   Reason = "current"    // there is no candidate

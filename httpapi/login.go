@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// ErrNotLoggedIn is what Config.CurrentUser must return or wrap if the request
-// has no valid login.
+// ErrNotLoggedIn is what Config.CurrentUser returns or wraps if the request has
+// no valid login.
 var ErrNotLoggedIn = errors.New("httpapi: not logged in")
 
 type userKey struct{}

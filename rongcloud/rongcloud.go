@@ -15,9 +15,9 @@
 // After such a failure, Send makes a second attempt, on the other host, in two
 // cases only: if the first attempt never got a connection, so that the message
 // cannot have reached the cloud, or if Config.Idempotent is set, because the
-// cloud then recognizes a message that it already has. It makes this attempt even if
-// the Client has switched within the last 30 seconds; the Client does not
-// switch again then.
+// cloud then recognizes a message that it already has. It makes this attempt
+// even if the Client has switched within the last 30 seconds; the Client does
+// not switch again then.
 package rongcloud
 
 import (
@@ -53,9 +53,10 @@ func (r Region) backup() string {
 }
 
 // Config configures a [Client]. Packages fmt, encoding/json and log/slog do not
-// print AppSecret, with two exceptions: fmt prints it for the verbs %p and %w,
-// which are wrong for a Config, and both fmt and slog print it if the Config is
-// in an unexported field of another struct.
+// print AppSecret, except in two cases that no method can prevent: fmt prints
+// it for a verb that is wrong for the value, such as %p, or %s for a pointer to
+// a struct with a Config, and fmt and slog's TextHandler print it if the Config
+// is in an unexported field of another struct.
 type Config struct {
 	AppKey string // required; printable ASCII without spaces
 
@@ -95,10 +96,12 @@ type Config struct {
 	// is followed. If it or its Transport is nil, the Client uses
 	// [NewTransport]. Another transport should wrap that one, or itself do what
 	// RongCloud asks for: close idle connections before RongCloud does, and
-	// send fewer than 80 requests over a connection.
+	// send fewer than 80 requests over a connection. If it does not call the
+	// hooks of net/http/httptrace, Send cannot know that there was no
+	// connection, and makes a second attempt only with Idempotent.
 	//
 	//	&http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(3 * time.Second))} // right
-	//	&http.Client{Transport: http.DefaultTransport}                                           // wrong
+	//	&http.Client{Transport: http.DefaultTransport}                                          // wrong
 	HTTPClient *http.Client `json:"-"`
 }
 

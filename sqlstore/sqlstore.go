@@ -130,9 +130,10 @@ type Store struct {
 // New checks the tables and prepares the statements. Its error names every
 // invalid argument or, if there is none, every table, column and unique key
 // that is missing; on PostgreSQL, it also names every missing privilege on a
-// column. On SQLite, a missing unique key is an error of the database, returned
-// if nothing else is missing. The caller remains responsible for db, and closes
-// it after the Store.
+// column. New does not look for the unique key on SQLite: if only that is
+// missing, it returns, wrapped, the error with which the database refuses the
+// statement. The caller remains responsible for db, and closes it after the
+// Store.
 func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error) {
 	dialect, err := dialectOf(d)
 	faults := []error{err}
