@@ -41,7 +41,6 @@ func TestBothLanguagesSayTheSame(t *testing.T) {
 			"headings":    `(?m)^#+ `,
 			"list items":  `(?m)^(- |\d+\. )`,
 			"blocks":      "(?ms)^ *```.*?^ *```$",
-			"commands":    `(?m)^    (go|git) .*$`,
 			"table cells": `(?m)^\||\|$| \| `,
 			"bold":        `\*\*.*?\*\*()`,
 			"row heads":   "(?m)^\\| (`(?:GET|POST|misc)[^`]*`|[1-5][0-9]{2})",
