@@ -1,8 +1,10 @@
 package httpapi_test
 
 import (
+	"errors"
 	"fmt"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,4 +70,93 @@ func Example() {
 	// 200 {"code":200}
 	// 200 {"code":200,"result":{"status":1}}
 	// 403 {"code":403,"message":"targetId is not a friend of yours"}
+}
+
+// A middleware logs users in. It lets requests without a login pass, since the
+// GETs need none; the handler answers the POSTs with 403.
+func ExampleWithUser() {
+	login := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c, err := r.Cookie("session"); err == nil && c.Value == "session-of-alice" {
+				r = r.WithContext(httpapi.WithUser(r.Context(), "alice"))
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	svc, err := misc.New(misc.Config{
+		Versions:  struct{ misc.VersionSource }{}, // not asked here
+		Relations: misctest.NewRelations(misctest.World{Friends: [][2]string{{"alice", "bob"}}}),
+		Captures:  misc.NewMemoryStore(),
+		Messenger: &misctest.Messenger{},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h, err := httpapi.New(httpapi.Config{Service: svc, CurrentUser: httpapi.UserFromContext})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/misc/", login(h))
+
+	for _, session := range []string{"session-of-alice", "expired"} {
+		r := httptest.NewRequest("POST", "/misc/get_screen_capture", strings.NewReader(`{"conversationType":1,"targetId":"bob"}`))
+		r.Header.Set("Content-Type", "application/json")
+		r.AddCookie(&http.Cookie{Name: "session", Value: session})
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 200 {"code":200,"result":{"status":0}}
+	// 403 {"code":403,"message":"not logged in"}
+}
+
+// Wrong: a CurrentUser that drops the error. While the sessions cannot be read,
+// it tells every user that they are not logged in, and logs nothing. Right: one
+// that returns the error. The answer is 500, and the cause is logged.
+func ExampleConfig_ignoredError() {
+	errNoSession := errors.New("no such session")
+	session := func(*http.Request) (id string, err error) {
+		return "", errors.New("sessions: connection refused") // errNoSession for an unknown cookie
+	}
+	wrong := func(r *http.Request) (string, error) {
+		id, _ := session(r)
+		return id, nil
+	}
+	right := func(r *http.Request) (string, error) {
+		id, err := session(r)
+		if errors.Is(err, errNoSession) {
+			return "", httpapi.ErrNotLoggedIn
+		}
+		return id, err
+	}
+	for _, currentUser := range []func(*http.Request) (string, error){wrong, right} {
+		h, err := httpapi.New(httpapi.Config{Service: new(misc.Service), CurrentUser: currentUser, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			log.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/misc/get_screen_capture", nil))
+		fmt.Println(w.Code, w.Body)
+	}
+	// Output:
+	// 403 {"code":403,"message":"not logged in"}
+	// 500 {"code":500,"message":"internal error"}
+}
+
+// New reports all problems at once.
+func ExampleNew_invalid() {
+	_, err := httpapi.New(httpapi.Config{
+		Prefix:          "/api/misc", // right: /api/misc/
+		MaxBodyBytes:    -1,          // right: 1 << 20, or 0 for the default
+		NotLoggedInCode: 200,         // right: 1000, or 0 for 403
+	})
+	fmt.Println(err)
+	// Output:
+	// httpapi: Config.Service is required
+	// httpapi: Config.CurrentUser is required
+	// httpapi: Config.Prefix is "/api/misc" and must have a slash at both ends, such as /misc/
+	// httpapi: Config.MaxBodyBytes is -1 and must not be negative
+	// httpapi: Config.NotLoggedInCode is 200 and must be a code of failure, such as 1000
 }
