@@ -215,7 +215,7 @@ func (s *Service) conversation(ctx context.Context, userID string, t Conversatio
 	related, err := isRelated(ctx, userID, c)
 	switch {
 	case err != nil:
-		return Conversation{}, ofCaller(userID, fmt.Errorf("misc: relations: %w", err))
+		return Conversation{}, asServerFault(userID, fmt.Errorf("misc: relations: %w", err))
 	case !related:
 		return Conversation{}, refusal
 	}
@@ -230,9 +230,10 @@ func (s *Service) related(ctx context.Context, userID string, c Conversation) (b
 	return s.cfg.Relations.AreFriends(ctx, userID, c.other(userID))
 }
 
-// ofCaller returns err. An error about the id of userID is returned without its
-// chain: the client cannot correct that id.
-func ofCaller(userID string, err error) error {
+// asServerFault returns err. An error about the id of userID is returned
+// without its chain, so that it does not match ErrInvalidID: the server has
+// passed that id, and the client cannot correct it.
+func asServerFault(userID string, err error) error {
 	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == userID {
 		return fmt.Errorf("misc: the logged-in user: %v", err)
 	}

@@ -141,7 +141,7 @@ func (s *Service) ScreenCapture(ctx context.Context, userID string, t Conversati
 		return NoticeOff, err
 	case !both:
 		if status, err = s.cfg.Captures.ScreenCapture(ctx, c); err != nil {
-			return NoticeOff, ofCaller(userID, fmt.Errorf("misc: screen capture: %w", err))
+			return NoticeOff, asServerFault(userID, fmt.Errorf("misc: screen capture: %w", err))
 		}
 	}
 	if status != NoticeOn {
@@ -172,7 +172,7 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 		return err
 	}
 	if err := s.cfg.Captures.SetScreenCapture(ctx, c, status); err != nil {
-		return ofCaller(userID, fmt.Errorf("misc: set screen capture: %w", err))
+		return asServerFault(userID, fmt.Errorf("misc: set screen capture: %w", err))
 	}
 	return s.send(ctx, Notice(userID, t, targetID, op))
 }
