@@ -19,9 +19,7 @@ func ownTables(t *testing.T) *sql.DB {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "own.db")+"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	_, err = db.Exec(`CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact));
-		CREATE TABLE teams (team TEXT, member TEXT, PRIMARY KEY (team, member));
-		CREATE TABLE notices (conversation TEXT PRIMARY KEY, status INTEGER)`)
+	_, err = db.Exec(owntables.Schema)
 	require.NoError(t, err)
 	return db
 }

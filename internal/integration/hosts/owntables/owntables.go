@@ -1,9 +1,5 @@
 // Package owntables is misc.Relations and misc.ScreenCaptureStore on a team's
-// own tables, in SQLite:
-//
-//	CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact))
-//	CREATE TABLE teams    (team TEXT, member TEXT, PRIMARY KEY (team, member))
-//	CREATE TABLE notices  (conversation TEXT PRIMARY KEY, status INTEGER)
+// own tables, in SQLite.
 package owntables
 
 import (
@@ -14,6 +10,12 @@ import (
 
 	"github.com/sealtalk-go/misc"
 )
+
+// Schema creates the tables.
+const Schema = `
+	CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact));
+	CREATE TABLE teams (team TEXT, member TEXT, PRIMARY KEY (team, member));
+	CREATE TABLE notices (conversation TEXT PRIMARY KEY, status INTEGER);`
 
 // A Store answers from the tables. The ids in them are those that clients send.
 type Store struct{ db *sql.DB }
