@@ -48,7 +48,7 @@ var dialects = map[Dialect]dialect{MySQL: {
 	// ON DUPLICATE KEY UPDATE acts on every unique key. One that has neither
 	// the whole of operateId nor a column that is not written, such as an
 	// automatic id, would let conversations change each other's setting. The
-	// server checks the user's rights itself when it prepares.
+	// server checks the user's privileges itself when it prepares.
 	catalogue: `SELECT table_name, column_name, COALESCE((
 			SELECT MAX(k.whole = 1 AND k.parts = 1) AND MIN(k.whole = 1 OR k.others > 0) FROM (
 				SELECT COUNT(*) AS parts, SUM(column_name = 'operateId' AND sub_part IS NULL) AS whole,
@@ -117,7 +117,7 @@ var dialects = map[Dialect]dialect{MySQL: {
 }}
 
 // tables are the three tables, with the columns that the statements use and
-// the rights that they need to each.
+// the privileges that they need on each.
 var tables = []struct {
 	name    string
 	columns []column
@@ -130,7 +130,7 @@ var tables = []struct {
 	{"group_members", []column{{"groupId", "SELECT"}, {"memberId", "SELECT"}, {"isDeleted", "SELECT"}}},
 }
 
-type column struct{ name, rights string }
+type column struct{ name, privileges string }
 
 // Schema returns the statements that create the tables in a new database, as
 // [Migrate] runs them. The tables have the columns that this package needs and
@@ -189,8 +189,8 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 type found map[string]map[string]foundColumn
 
 type foundColumn struct {
-	unique bool
-	rights string
+	unique     bool
+	privileges string
 }
 
 func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
@@ -201,7 +201,7 @@ func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
 		for err == nil && rows.Next() {
 			var table, name string
 			var c foundColumn
-			err = rows.Scan(&table, &name, &c.unique, &c.rights)
+			err = rows.Scan(&table, &name, &c.unique, &c.privileges)
 			if f[table] == nil {
 				f[table] = make(map[string]foundColumn)
 			}
@@ -229,9 +229,9 @@ func (d dialect) check(f found) error {
 			if !ok && column.name != "isDeleted" { // which Java's table lacks
 				faults = append(faults, fmt.Errorf("sqlstore: table %s has no column %s that this user of the database can see", table.name, column.name))
 			}
-			for right := range strings.SplitSeq(column.rights, ", ") {
-				if ok && !strings.Contains(c.rights, right) {
-					faults = append(faults, fmt.Errorf("sqlstore: table %s: this user of the database has no privilege to %s %s", table.name, right, column.name))
+			for privilege := range strings.SplitSeq(column.privileges, ", ") {
+				if ok && !strings.Contains(c.privileges, privilege) {
+					faults = append(faults, fmt.Errorf("sqlstore: table %s: this user of the database has no privilege to %s %s", table.name, privilege, column.name))
 				}
 			}
 		}
