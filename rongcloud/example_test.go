@@ -37,8 +37,8 @@ func ExampleNew_invalid() {
 	fmt.Println(err)
 	// Output:
 	// rongcloud: Config.AppSecret must be printable ASCII without spaces, and not empty
-	// rongcloud: Config.Region must be one of the constants or an http(s) URL without user, query and fragment
-	// rongcloud: Config.Backup must be an http(s) URL without user, query and fragment
+	// rongcloud: Config.Region must be one of the constants or an http(s) URL without user, query or fragment
+	// rongcloud: Config.Backup must be an http(s) URL without user, query or fragment
 	// rongcloud: Config.Timeout must not be negative
 }
 

@@ -139,8 +139,8 @@ func (c Config) validate() error {
 	}
 	add(!isCredential(c.AppKey), "AppKey must be printable ASCII without spaces, and not empty")
 	add(!isCredential(c.AppSecret), "AppSecret must be printable ASCII without spaces, and not empty")
-	add(!isBaseURL(string(c.Region)), "Region must be one of the constants or an http(s) URL without user, query and fragment")
-	add(c.Backup != "" && !isBaseURL(c.Backup), "Backup must be an http(s) URL without user, query and fragment")
+	add(!isBaseURL(string(c.Region)), "Region must be one of the constants or an http(s) URL without user, query or fragment")
+	add(c.Backup != "" && !isBaseURL(c.Backup), "Backup must be an http(s) URL without user, query or fragment")
 	add(c.Backup != "" && c.Region.backup() != "", "Backup is for private clouds: the Region constants have their own")
 	add(c.Timeout < 0, "Timeout must not be negative")
 	return errors.Join(problems...)

@@ -23,8 +23,8 @@ func TestNewNamesEveryProblemAtOnceAndNoValue(t *testing.T) {
 	const (
 		badKey    = "Config.AppKey must be printable ASCII without spaces, and not empty"
 		badSecret = "Config.AppSecret must be printable ASCII without spaces, and not empty"
-		badRegion = "Config.Region must be one of the constants or an http(s) URL without user, query and fragment"
-		badBackup = "Config.Backup must be an http(s) URL without user, query and fragment"
+		badRegion = "Config.Region must be one of the constants or an http(s) URL without user, query or fragment"
+		badBackup = "Config.Backup must be an http(s) URL without user, query or fragment"
 		ownBackup = "Config.Backup is for private clouds: the Region constants have their own"
 		badTime   = "Config.Timeout must not be negative"
 	)
