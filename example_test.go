@@ -3,7 +3,6 @@ package misc_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/sealtalk-go/misc"
@@ -42,19 +41,24 @@ func ExampleNew() {
 	}
 
 	ctx := context.Background()
-	update, err := svc.LatestUpdate(ctx, misc.UpdateQuery{Version: "1.0.0"})
+	query, err := misc.ParseUpdateQuery("version=1.0.0&platform=darwin")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	update, err := svc.LatestUpdate(ctx, query)
 	fmt.Println(update.Version(), err)
 
 	fmt.Println(svc.SetScreenCapture(ctx, "alice", misc.Private, "bob", misc.NoticeOn))
 	fmt.Println(cloud.Delivered()[0].Content)
 
 	_, err = svc.ScreenCapture(ctx, "mallory", misc.Private, "bob")
-	fmt.Println(errors.Is(err, misc.ErrNotFriend))
+	fmt.Println(misc.CodeOf(err))
 	// Output:
 	// 1.0.2 <nil>
 	// <nil>
 	// {"operatorUserId":"alice","operation":"openScreenNtf"}
-	// true
+	// not-friend
 }
 
 func ExampleCompareVersions() {
@@ -115,7 +119,7 @@ func ExampleNewSquare_invalid() {
 	fmt.Println(err)
 	// Output:
 	// misc: [0].type: "Group" is neither chatroom nor group
-	// misc: [1].name: required for a chat room
+	// misc: [1].name: required
 	// misc: [2].memberCount: -1 is negative
 }
 
@@ -126,6 +130,6 @@ func ExampleNew_invalid() {
 	fmt.Println(err)
 	// Output:
 	// misc: Config.Versions is required
-	// misc: Config.Relations is required
+	// misc: Config.Relations is required, unless Config.Store is set
 	// misc: Config.Captures holds a nil *misc.MemoryStore
 }

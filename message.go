@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -43,23 +42,25 @@ type Message struct {
 
 // Errors about a message or a conversation.
 var (
-	ErrInvalidID         = errors.New("misc: id is not a valid public id")
-	ErrInvalidObjectName = errors.New("misc: objectName must be 1 to 32 characters, without control characters and not only white space")
-	ErrInvalidContent    = errors.New("misc: content must be a JSON object or a string that is not empty")
-	ErrContentTooLong    = errors.New("misc: content must be at most 128 KiB")
-	ErrUnsupportedType   = errors.New("misc: conversation type must be private (1) or group (3)")
-	ErrNotFriend         = errors.New("misc: target is not a friend of the user")
-	ErrNotMember         = errors.New("misc: user is not a member of the group")
+	// ErrInvalidID is wrapped by [IDError].
+	ErrInvalidID = errors.New("misc: id is not a valid public id")
+
+	// ErrInvalidContent and ErrContentTooLong are returned by [OutgoingContent].
+	ErrInvalidContent = errors.New("misc: content must be a JSON object or a string that is not empty")
+	ErrContentTooLong = errors.New("misc: content must be at most 128 KiB")
+
+	// ErrUnsupportedType is what [Messenger.Send] returns for a message to
+	// another kind of conversation.
+	ErrUnsupportedType = errors.New("misc: conversation type must be private (1) or group (3)")
 )
 
 // An IDError reports an id that [Relations] or a [ScreenCaptureStore] cannot
 // translate. It wraps ErrInvalidID.
 //
 // If its ID is that of the target, the client has sent an invalid id, and the
-// error of a [Service] wraps the IDError. If it is the id of the user who asks,
-// your server has passed a wrong one, such as the number in the database. Then
-// the error of a Service contains the text of the IDError but does not wrap it,
-// so it does not match ErrInvalidID.
+// code of the [Error] is CodeInvalid. If it is the id of the user who asks, your
+// server has passed a wrong one, such as the number in the database, and the
+// code is CodeInternal.
 type IDError struct{ ID string }
 
 // Error returns a text that quotes the id.
@@ -86,29 +87,23 @@ type Relations interface {
 // with equal messages deliver two.
 //
 // The error wraps ErrRateLimited, ErrRefused, ErrUnreachable or ErrTimeout if
-// one of them applies, and a [RetryAfterError] if the cloud said how long to
-// wait. If m.Type is neither Private nor Group, Send returns ErrUnsupportedType
-// and sends nothing. If the context is already cancelled, it returns an error
-// and sends nothing.
+// one of them applies. If the cloud said how long to wait before the next
+// message, it wraps an error with the method
+//
+//	RetryAfter() time.Duration
+//
+// which package httpapi passes on to the client of a message that was
+// rate-limited. If m.Type is neither Private nor Group, Send returns
+// ErrUnsupportedType and sends nothing. If the context is already cancelled, it
+// returns an error and sends nothing.
 type Messenger interface {
 	Send(ctx context.Context, m Message) error
 }
 
-// A RetryAfterError is an error that may know how long to wait before the next
-// message. RetryAfter returns 0 if it does not. A [Service] passes it on;
-// package httpapi uses it for errors that match ErrRateLimited.
-type RetryAfterError interface {
-	error
-	RetryAfter() time.Duration
-}
-
-// Errors of sending. If its Messenger fails, a [Service] returns an error that
-// wraps ErrSend and the Messenger's error, and ErrTimeout if the latter wraps
-// context.DeadlineExceeded. An error does not always mean that the chat cloud
-// has not accepted the message: ErrUnreachable and ErrTimeout leave that open,
-// and so does an ErrRefused that reports a failure of the chat cloud itself.
+// Errors of a [Messenger]. An error does not always mean that the chat cloud has
+// not accepted the message: ErrUnreachable and ErrTimeout leave that open, and
+// so does an ErrRefused that reports a failure of the chat cloud itself.
 var (
-	ErrSend        = errors.New("misc: message not sent")
 	ErrRateLimited = errors.New("misc: the chat cloud's rate limit is reached")
 	ErrRefused     = errors.New("misc: the chat cloud refused the message")
 	ErrUnreachable = errors.New("misc: the chat cloud cannot be reached")
@@ -132,7 +127,7 @@ func OutgoingContent(objectName string, content json.RawMessage) (string, error)
 	case len(content) > 0 && content[0] == '{' && json.Valid(content):
 		out = string(content)
 	case len(content) > 0 && content[0] == '"' && json.Unmarshal(content, &out) == nil:
-		if objectName == "RC:TxtMsg" && out != "" && !isTextMessage(out) {
+		if objectName == "RC:TxtMsg" && out != "" && !hasField(out, "content", '"') {
 			out = `{"content":` + string(encodeJSON(out)) + `}`
 		}
 	}
@@ -142,25 +137,20 @@ func OutgoingContent(objectName string, content json.RawMessage) (string, error)
 	return out, nil
 }
 
-func isTextMessage(content string) bool {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal([]byte(content), &fields) != nil {
-		return false
-	}
-	text := fields["content"]
-	return len(text) > 0 && text[0] == '"'
-}
-
 // Mentions reports whether content is a JSON object with an object under
 // mentionedInfo. A group message with such content asks the chat cloud to
 // notify the members that it mentions.
-func Mentions(content string) bool {
+func Mentions(content string) bool { return hasField(content, "mentionedInfo", '{') }
+
+// hasField reports whether content is a JSON object whose value under key begins
+// with first.
+func hasField(content, key string, first byte) bool {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal([]byte(content), &fields) != nil {
 		return false
 	}
-	info := fields["mentionedInfo"]
-	return len(info) > 0 && info[0] == '{'
+	value := fields[key]
+	return len(value) > 0 && value[0] == first
 }
 
 // SendMessage sends m to m.To, which must be a friend of m.From or a group that
@@ -168,22 +158,24 @@ func Mentions(content string) bool {
 // m.Mentioned is ignored: SendMessage sends [Mentions](m.Content) for a group,
 // and false for a private chat.
 //
-// It returns ErrInvalidObjectName, ErrInvalidContent, ErrContentTooLong,
-// ErrInvalidID, ErrUnsupportedType, ErrNotFriend, ErrNotMember, the errors of
-// Relations, wrapped, and an error that wraps ErrSend if the Messenger fails.
+// The code of its error is CodeInvalid for objectName, content or targetId,
+// CodeUnsupportedType, CodeNotFriend, CodeNotMember, one of the four about the
+// chat cloud, or CodeInternal.
 func (s *Service) SendMessage(ctx context.Context, m Message) error {
 	if utf8.RuneCountInString(m.ObjectName) > MaxObjectName || strings.TrimSpace(m.ObjectName) == "" || strings.ContainsFunc(m.ObjectName, unicode.IsControl) {
-		return ErrInvalidObjectName
+		return &Error{CodeInvalid, "objectName", errObjectName}
 	}
 	if err := checkContent(m.Content); err != nil {
-		return err
+		return &Error{CodeInvalid, "content", err}
 	}
-	if _, err := s.conversation(ctx, m.From, m.Type, m.To, s.related); err != nil {
+	if _, _, err := s.access(ctx, m.From, m.Type, m.To, false); err != nil {
 		return err
 	}
 	m.Mentioned = m.Type == Group && Mentions(m.Content)
 	return s.send(ctx, m)
 }
+
+var errObjectName = errors.New("misc: objectName must be 1 to 32 characters, without control characters and not only white space")
 
 func checkContent(content string) error {
 	switch {
@@ -195,72 +187,72 @@ func checkContent(content string) error {
 	return nil
 }
 
-// conversation returns the conversation of userID with targetID, which is a
-// user or a group according to t, if isRelated says that userID may reach it.
-func (s *Service) conversation(ctx context.Context, userID string, t ConversationType, targetID string,
-	isRelated func(ctx context.Context, userID string, c Conversation) (bool, error)) (Conversation, error) {
-	if userID == "" || targetID == "" {
-		return Conversation{}, fmt.Errorf("%w: it is empty", ErrInvalidID)
-	}
-	var c Conversation
-	refusal := ErrNotFriend
-	switch t {
-	case Private:
+// access returns the conversation of userID with targetID, which is a user or a
+// group according to t, if userID may act in it or open is true. If there is a
+// Store, it also returns the setting.
+func (s *Service) access(ctx context.Context, userID string, t ConversationType, targetID string, open bool) (c Conversation, setting NoticeStatus, err error) {
+	refusal := CodeNotFriend
+	switch {
+	case !isID(userID):
+		return c, NoticeOff, internal("the logged-in user", errors.New("the id must have 1 to 256 bytes"))
+	case !isID(targetID):
+		return c, NoticeOff, &Error{CodeInvalid, "targetId", errIDLength}
+	case t == Private:
 		c = PrivateConversation(userID, targetID)
-	case Group:
-		c, refusal = GroupConversation(targetID), ErrNotMember
+	case t == Group:
+		c, refusal = GroupConversation(targetID), CodeNotMember
 	default:
-		return Conversation{}, ErrUnsupportedType
+		return c, NoticeOff, &Error{Code: CodeUnsupportedType, Err: ErrUnsupportedType}
 	}
-	related, err := isRelated(ctx, userID, c)
+	part, allowed := "Relations", open
+	switch {
+	case s.cfg.Store != nil:
+		part = "Store"
+		allowed, setting, err = s.cfg.Store.Access(ctx, userID, c)
+	case open:
+	case t == Group:
+		allowed, err = s.cfg.Relations.IsGroupMember(ctx, userID, targetID)
+	default:
+		allowed, err = s.cfg.Relations.AreFriends(ctx, userID, targetID)
+	}
 	switch {
 	case err != nil:
-		return Conversation{}, asServerFault(userID, fmt.Errorf("misc: relations: %w", err))
-	case !related:
-		return Conversation{}, refusal
+		return c, NoticeOff, partError(part, err, userID, targetID)
+	case !allowed && !open:
+		return c, NoticeOff, &Error{Code: refusal}
 	}
-	return c, nil
+	return c, setting, nil
 }
 
-// related asks Relations.
-func (s *Service) related(ctx context.Context, userID string, c Conversation) (bool, error) {
-	if c.kind == Group {
-		return s.cfg.Relations.IsGroupMember(ctx, userID, c.GroupID())
+func isID(id string) bool { return 1 <= len(id) && len(id) <= MaxID }
+
+var errIDLength = errors.New("misc: targetId must have 1 to 256 bytes")
+
+// partError returns the Error for a failure of Relations or a store. It is the
+// client's fault only if it is about the id of the target: the server has
+// passed the other one.
+func partError(part string, err error, userID, targetID string) *Error {
+	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == targetID && targetID != userID {
+		return &Error{CodeInvalid, "targetId", err}
 	}
-	return s.cfg.Relations.AreFriends(ctx, userID, c.other(userID))
+	return internal(part, err)
 }
 
-// asServerFault returns err. An error about the id of userID is returned
-// without its chain, so that it does not match ErrInvalidID: the server has
-// passed that id, and the client cannot correct it.
-func asServerFault(userID string, err error) error {
-	if id := (*IDError)(nil); errors.As(err, &id) && id.ID == userID {
-		return fmt.Errorf("misc: the logged-in user: %v", err)
-	}
-	return err
-}
-
-// send hands m to the Messenger. A deadline that passes there is ErrTimeout,
-// whether the Messenger says so or not.
+// send hands m to the Messenger, and says what its error means. A deadline that
+// passes there is a timeout, whether the Messenger says so or not.
 func (s *Service) send(ctx context.Context, m Message) error {
 	err := s.cfg.Messenger.Send(ctx, m)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%w: %w: %w", ErrSend, ErrTimeout, err)
 	}
-	return fmt.Errorf("%w: %w", ErrSend, err)
-}
-
-// encodeJSON returns v, a string or valid JSON, as JSON, with <, > and & as
-// they are.
-func encodeJSON(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		panic(err) // a string always encodes, and so does JSON that is valid
+	code := CodeRefused
+	switch {
+	case errors.Is(err, ErrRateLimited):
+		code = CodeRateLimited
+	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
+		code = CodeTimeout
+	case errors.Is(err, ErrUnreachable):
+		code = CodeUnreachable
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return &Error{Code: code, Err: fmt.Errorf("Messenger: %w", err)}
 }

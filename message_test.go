@@ -27,10 +27,10 @@ func service(t *testing.T, cfg misc.Config) *misc.Service {
 	if cfg.Versions == nil {
 		cfg.Versions = &source{}
 	}
-	if cfg.Relations == nil {
+	if cfg.Relations == nil && cfg.Store == nil {
 		cfg.Relations = relations()
 	}
-	if cfg.Captures == nil {
+	if cfg.Captures == nil && cfg.Store == nil {
 		cfg.Captures = misc.NewMemoryStore()
 	}
 	if cfg.Messenger == nil {
@@ -162,7 +162,8 @@ func TestSendMessage(t *testing.T) {
 		name string
 		m    misc.Message
 		sent func(*misc.Message) // changes m to what is sent; nil if nothing is sent
-		err  error
+		code misc.Code
+		want string // the field, and the problem with it
 	}{
 		{name: "to a friend", m: message(nil), sent: func(*misc.Message) {}},
 		{name: "to a group", m: message(toTeam), sent: func(*misc.Message) {}},
@@ -170,29 +171,34 @@ func TestSendMessage(t *testing.T) {
 		{name: "a mention in private is none", m: message(func(m *misc.Message) { m.Content = mention; m.Mentioned = true }), sent: func(m *misc.Message) { m.Mentioned = false }},
 		{name: "the longest type name, in characters", m: message(func(m *misc.Message) { m.ObjectName = strings.Repeat("你", 32) }), sent: func(*misc.Message) {}},
 		{name: "the shortest type name", m: message(func(m *misc.Message) { m.ObjectName = "x" }), sent: func(*misc.Message) {}},
-		{name: "a type name too long", m: message(func(m *misc.Message) { m.ObjectName = strings.Repeat("a", 33) }), err: misc.ErrInvalidObjectName},
-		{name: "a type name with a line break", m: message(func(m *misc.Message) { m.ObjectName = "my:\ntype" }), err: misc.ErrInvalidObjectName},
-		{name: "a type name with NUL", m: message(func(m *misc.Message) { m.ObjectName = "my\x00" }), err: misc.ErrInvalidObjectName},
-		{name: "a type name of white space", m: message(func(m *misc.Message) { m.ObjectName = " \u3000" }), err: misc.ErrInvalidObjectName},
+		{name: "a type name too long", m: message(func(m *misc.Message) { m.ObjectName = strings.Repeat("a", 33) }), code: misc.CodeInvalid, want: "objectName: objectName must be 1 to 32 characters"},
+		{name: "a type name with a line break", m: message(func(m *misc.Message) { m.ObjectName = "my:\ntype" }), code: misc.CodeInvalid, want: "objectName: objectName must be 1 to 32 characters"},
+		{name: "a type name with NUL", m: message(func(m *misc.Message) { m.ObjectName = "my\x00" }), code: misc.CodeInvalid, want: "objectName: objectName must be 1 to 32 characters"},
+		{name: "a type name of white space", m: message(func(m *misc.Message) { m.ObjectName = " \u3000" }), code: misc.CodeInvalid, want: "objectName: objectName must be 1 to 32 characters"},
 		{name: "a type name with a space", m: message(func(m *misc.Message) { m.ObjectName = "my type" }), sent: func(*misc.Message) {}},
-		{name: "no type name", m: message(func(m *misc.Message) { m.ObjectName = "" }), err: misc.ErrInvalidObjectName},
-		{name: "no content", m: message(func(m *misc.Message) { m.Content = "" }), err: misc.ErrInvalidContent},
-		{name: "content too long", m: message(func(m *misc.Message) { m.Content = strings.Repeat("a", misc.MaxContent+1) }), err: misc.ErrContentTooLong},
-		{name: "no target", m: message(func(m *misc.Message) { m.To = "" }), err: misc.ErrInvalidID},
-		{name: "no sender", m: message(func(m *misc.Message) { m.From = "" }), err: misc.ErrInvalidID},
-		{name: "type 0", m: message(func(m *misc.Message) { m.Type = 0 }), err: misc.ErrUnsupportedType},
-		{name: "type 2", m: message(func(m *misc.Message) { m.Type = 2 }), err: misc.ErrUnsupportedType},
-		{name: "to a stranger", m: message(func(m *misc.Message) { m.To = mallory }), err: misc.ErrNotFriend},
-		{name: "to a group as a friend", m: message(func(m *misc.Message) { m.To = team }), err: misc.ErrNotFriend},
-		{name: "to oneself", m: message(func(m *misc.Message) { m.To = alice }), err: misc.ErrNotFriend},
-		{name: "to a group of others", m: message(func(m *misc.Message) { toTeam(m); m.From = mallory }), err: misc.ErrNotMember},
-		{name: "to a friend as a group", m: message(func(m *misc.Message) { m.Type = misc.Group }), err: misc.ErrNotMember},
+		{name: "no type name", m: message(func(m *misc.Message) { m.ObjectName = "" }), code: misc.CodeInvalid, want: "objectName: objectName must be 1 to 32 characters"},
+		{name: "no content", m: message(func(m *misc.Message) { m.Content = "" }), code: misc.CodeInvalid, want: "content: content must be"},
+		{name: "content too long", m: message(func(m *misc.Message) { m.Content = strings.Repeat("a", misc.MaxContent+1) }), code: misc.CodeInvalid, want: "content: content must be at most 128 KiB"},
+		{name: "no target", m: message(func(m *misc.Message) { m.To = "" }), code: misc.CodeInvalid, want: "targetId: targetId must have 1 to 256 bytes"},
+		{name: "a target too long", m: message(func(m *misc.Message) { m.To = strings.Repeat("b", 257) }), code: misc.CodeInvalid, want: "targetId: "},
+		{name: "the longest target", m: message(func(m *misc.Message) { m.To = strings.Repeat("b", 256) }), code: misc.CodeNotFriend},
+		{name: "no sender", m: message(func(m *misc.Message) { m.From = "" }), code: misc.CodeInternal, want: "the logged-in user: "},
+		{name: "a sender too long", m: message(func(m *misc.Message) { m.From = strings.Repeat("a", 257) }), code: misc.CodeInternal, want: "the logged-in user: "},
+		{name: "type 0", m: message(func(m *misc.Message) { m.Type = 0 }), code: misc.CodeUnsupportedType},
+		{name: "type 2", m: message(func(m *misc.Message) { m.Type = 2 }), code: misc.CodeUnsupportedType},
+		{name: "to a stranger", m: message(func(m *misc.Message) { m.To = mallory }), code: misc.CodeNotFriend},
+		{name: "to a group as a friend", m: message(func(m *misc.Message) { m.To = team }), code: misc.CodeNotFriend},
+		{name: "to oneself", m: message(func(m *misc.Message) { m.To = alice }), code: misc.CodeNotFriend},
+		{name: "to a group of others", m: message(func(m *misc.Message) { toTeam(m); m.From = mallory }), code: misc.CodeNotMember},
+		{name: "to a friend as a group", m: message(func(m *misc.Message) { m.Type = misc.Group }), code: misc.CodeNotMember},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cloud := &misctest.Messenger{}
 			err := service(t, misc.Config{Messenger: cloud, InsecureOpenScreenCapture: true}).SendMessage(t.Context(), test.m)
 			if test.sent == nil {
-				assert.ErrorIs(t, err, test.err)
+				assert.Equal(t, test.code, misc.CodeOf(err))
+				assert.ErrorContains(t, err, "misc: "+string(test.code))
+				assert.ErrorContains(t, err, test.want)
 				assert.Empty(t, cloud.Delivered())
 				return
 			}

@@ -21,9 +21,9 @@ func read(t *testing.T, file string) string {
 
 func TestTheHostProgramOfTheREADMEIsTheOneThatCompiles(t *testing.T) {
 	program := read(t, "examples/host/main.go")
-	assert.LessOrEqual(t, strings.Count(program, "\n"), 45)
+	assert.LessOrEqual(t, strings.Count(program, "\n"), 60)
 	for _, readme := range []string{"README.md", "README.zh-CN.md"} {
-		assert.Contains(t, read(t, readme), "```go\n"+program+"```\n", readme)
+		assert.True(t, strings.Contains(read(t, readme), "```go\n"+program+"```\n"), readme)
 	}
 }
 

@@ -3,7 +3,6 @@ package misc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 )
 
@@ -62,15 +61,6 @@ func (c Conversation) GroupID() string {
 	return c.a
 }
 
-// other returns whom userID talks to in a private conversation.
-func (c Conversation) other(userID string) string {
-	a, b := c.Users()
-	if a == userID {
-		return b
-	}
-	return a
-}
-
 // String returns a key that no two conversations share, whatever characters
 // their ids have: private/alice/bob or group/team, with the ids escaped as in
 // the path of a URL. The key of the zero Conversation is empty.
@@ -122,26 +112,18 @@ func Notice(operator string, t ConversationType, target string, op NoticeOperati
 // the store returns a status other than NoticeOff and NoticeOn, which
 // SealTalk's own server may have saved, it returns NoticeOff.
 //
-// It returns ErrNotFriend, ErrNotMember, ErrInvalidID, and the errors of
-// Relations and of the store, wrapped.
+// The code of its error is CodeInvalid for targetId, CodeNotFriend,
+// CodeNotMember or CodeInternal.
 func (s *Service) ScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string) (NoticeStatus, error) {
-	isRelated, status := s.mayCapture, NoticeOff
-	both := s.cfg.Related != nil && !s.cfg.InsecureOpenScreenCapture
-	if both {
-		isRelated = func(ctx context.Context, userID string, c Conversation) (related bool, err error) {
-			related, status, err = s.cfg.Related.RelatedScreenCapture(ctx, userID, c)
-			return related, err
-		}
-	}
-	c, err := s.conversation(ctx, userID, t, targetID, isRelated)
+	c, status, err := s.access(ctx, userID, t, targetID, s.cfg.InsecureOpenScreenCapture)
 	switch {
-	case err == ErrUnsupportedType:
+	case CodeOf(err) == CodeUnsupportedType:
 		return NoticeOff, nil
 	case err != nil:
 		return NoticeOff, err
-	case !both:
+	case s.cfg.Store == nil:
 		if status, err = s.cfg.Captures.ScreenCapture(ctx, c); err != nil {
-			return NoticeOff, asServerFault(userID, fmt.Errorf("misc: screen capture: %w", err))
+			return NoticeOff, partError("Captures", err, userID, targetID)
 		}
 	}
 	if status != NoticeOn {
@@ -155,9 +137,9 @@ func (s *Service) ScreenCapture(ctx context.Context, userID string, t Conversati
 // notice fails, the setting stays saved. The call may be repeated; it sends the
 // notice each time, even if the setting is the same.
 //
-// It returns ErrInvalidNoticeStatus, ErrUnsupportedType, ErrNotFriend,
-// ErrNotMember, ErrInvalidID, the errors of Relations and of the store,
-// wrapped, and an error that wraps ErrSend if the Messenger fails.
+// The code of its error is CodeInvalid for noticeStatus or targetId,
+// CodeUnsupportedType, CodeNotFriend, CodeNotMember, one of the four about the
+// chat cloud, or CodeInternal.
 func (s *Service) SetScreenCapture(ctx context.Context, userID string, t ConversationType, targetID string, status NoticeStatus) error {
 	op := NoticeClosed
 	switch status {
@@ -165,14 +147,20 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 	case NoticeOn:
 		op = NoticeOpened
 	default:
-		return ErrInvalidNoticeStatus
+		return &Error{CodeInvalid, "noticeStatus", ErrInvalidNoticeStatus}
 	}
-	c, err := s.conversation(ctx, userID, t, targetID, s.mayCapture)
+	c, _, err := s.access(ctx, userID, t, targetID, s.cfg.InsecureOpenScreenCapture)
 	if err != nil {
 		return err
 	}
-	if err := s.cfg.Captures.SetScreenCapture(ctx, c, status); err != nil {
-		return asServerFault(userID, fmt.Errorf("misc: set screen capture: %w", err))
+	part := "Captures"
+	if s.cfg.Store != nil {
+		part, err = "Store", s.cfg.Store.SetScreenCapture(ctx, c, status)
+	} else {
+		err = s.cfg.Captures.SetScreenCapture(ctx, c, status)
+	}
+	if err != nil {
+		return partError(part, err, userID, targetID)
 	}
 	return s.send(ctx, Notice(userID, t, targetID, op))
 }
@@ -181,20 +169,12 @@ func (s *Service) SetScreenCapture(ctx context.Context, userID string, t Convers
 // devices, that userID took a screenshot. It does not check whether the notices
 // of the conversation are on: the clients decide when to send one.
 //
-// It returns ErrUnsupportedType, ErrNotFriend, ErrNotMember, ErrInvalidID, the
-// errors of Relations, wrapped, and an error that wraps ErrSend if the
-// Messenger fails.
+// The code of its error is CodeInvalid for targetId, CodeUnsupportedType,
+// CodeNotFriend, CodeNotMember, one of the four about the chat cloud, or
+// CodeInternal.
 func (s *Service) SendScreenCaptureNotice(ctx context.Context, userID string, t ConversationType, targetID string) error {
-	if _, err := s.conversation(ctx, userID, t, targetID, s.mayCapture); err != nil {
+	if _, _, err := s.access(ctx, userID, t, targetID, s.cfg.InsecureOpenScreenCapture); err != nil {
 		return err
 	}
 	return s.send(ctx, Notice(userID, t, targetID, NoticeScreenshot))
-}
-
-// mayCapture asks Relations, unless Config.InsecureOpenScreenCapture is set.
-func (s *Service) mayCapture(ctx context.Context, userID string, c Conversation) (bool, error) {
-	if s.cfg.InsecureOpenScreenCapture {
-		return true, nil
-	}
-	return s.related(ctx, userID, c)
 }

@@ -16,19 +16,25 @@ import (
 func TestNewNamesEverythingMissing(t *testing.T) {
 	_, err := misc.New(misc.Config{})
 	assert.EqualError(t, err, `misc: Config.Versions is required
-misc: Config.Relations is required
-misc: Config.Captures is required
+misc: Config.Relations is required, unless Config.Store is set
+misc: Config.Captures is required, unless Config.Store is set
 misc: Config.Messenger is required`)
 	_, err = misc.New(misc.Config{
 		Versions: (*source)(nil), Relations: (*misctest.Relations)(nil), Captures: (*misc.MemoryStore)(nil),
-		Messenger: (*misctest.Messenger)(nil), Square: (*source)(nil), Related: (*both)(nil),
+		Messenger: (*misctest.Messenger)(nil), Square: (*source)(nil), Store: (*parts)(nil),
 	})
-	assert.EqualError(t, err, `misc: Config.Versions holds a nil *misc_test.source
+	assert.EqualError(t, err, `misc: Config.Store takes the place of Config.Relations and Config.Captures: leave those nil
+misc: Config.Versions holds a nil *misc_test.source
 misc: Config.Relations holds a nil *misctest.Relations
 misc: Config.Captures holds a nil *misc.MemoryStore
 misc: Config.Messenger holds a nil *misctest.Messenger
-misc: Config.Square holds a nil *misc_test.source
-misc: Config.Related holds a nil *misc_test.both`)
+misc: Config.Store holds a nil *misc_test.parts
+misc: Config.Square holds a nil *misc_test.source`)
+	for _, cfg := range []misc.Config{{Relations: relations()}, {Captures: misc.NewMemoryStore()}} {
+		cfg.Versions, cfg.Messenger, cfg.Store = &source{}, &misctest.Messenger{}, &parts{}
+		_, err := misc.New(cfg)
+		assert.EqualError(t, err, "misc: Config.Store takes the place of Config.Relations and Config.Captures: leave those nil")
+	}
 }
 
 func TestAConversationIsTheSameWhoeverAsks(t *testing.T) {
@@ -87,271 +93,220 @@ var screenCaptureCalls = map[string]func(s *misc.Service, user string, t misc.Co
 	},
 }
 
-func TestScreenCaptureIsForThoseWhoAreRelated(t *testing.T) {
+// parts are Relations and both kinds of stores, in which every call fails with err, if
+// it is not nil, or finds status. They count the calls.
+type parts struct {
+	misc.Relations
+	status misc.NoticeStatus
+	err    error
+	calls  []string
+}
+
+func (p *parts) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
+	p.calls = append(p.calls, "friends")
+	related, _ := p.Relations.AreFriends(ctx, userID, otherID)
+	return related, p.err
+}
+
+func (p *parts) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
+	p.calls = append(p.calls, "member")
+	related, _ := p.Relations.IsGroupMember(ctx, userID, groupID)
+	return related, p.err
+}
+
+func (p *parts) ScreenCapture(context.Context, misc.Conversation) (misc.NoticeStatus, error) {
+	p.calls = append(p.calls, "get")
+	return p.status, p.err
+}
+
+func (p *parts) SetScreenCapture(_ context.Context, c misc.Conversation, s misc.NoticeStatus) error {
+	p.calls = append(p.calls, "set")
+	return p.err
+}
+
+func (p *parts) Send(context.Context, misc.Message) error {
+	p.calls = append(p.calls, "send")
+	return p.err
+}
+
+func (p *parts) Access(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
+	p.calls = append(p.calls, "access")
+	a, b := c.Users()
+	if a != userID {
+		a, b = b, a
+	}
+	allowed, _ := p.Relations.AreFriends(ctx, a, b)
+	if c.Type() == misc.Group {
+		allowed, _ = p.Relations.IsGroupMember(ctx, userID, c.GroupID())
+	}
+	return allowed, p.status, p.err
+}
+
+// operations are those on a conversation, each called by a user for a target.
+var operations = map[string]func(s *misc.Service, user string, t misc.ConversationType, target string) error{
+	"get": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
+		_, err := s.ScreenCapture(context.Background(), user, t, target)
+		return err
+	},
+	"set": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
+		return s.SetScreenCapture(context.Background(), user, t, target, misc.NoticeOn)
+	},
+	"send": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
+		return s.SendScreenCaptureNotice(context.Background(), user, t, target)
+	},
+	"message": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
+		return s.SendMessage(context.Background(), misc.Message{Type: t, From: user, To: target, ObjectName: "x", Content: "y"})
+	},
+}
+
+func TestWhoMayActInAConversation(t *testing.T) {
 	for _, test := range []struct {
 		name, user, target string
 		kind               misc.ConversationType
-		err                error
-		open               error // with InsecureOpenScreenCapture
+		want               misc.Code
+		open               misc.Code // with InsecureOpenScreenCapture
 	}{
 		{name: "a friend", user: alice, target: bob, kind: misc.Private},
+		{name: "a friend, the other way round", user: bob, target: alice, kind: misc.Private},
 		{name: "a member", user: alice, target: team, kind: misc.Group},
-		{name: "a stranger", user: mallory, target: bob, kind: misc.Private, err: misc.ErrNotFriend},
-		{name: "a stranger to the group", user: mallory, target: team, kind: misc.Group, err: misc.ErrNotMember},
-		{name: "a friend as a group", user: alice, target: bob, kind: misc.Group, err: misc.ErrNotMember},
-		{name: "no target", user: alice, kind: misc.Private, err: misc.ErrInvalidID, open: misc.ErrInvalidID},
-		{name: "no user", target: bob, kind: misc.Private, err: misc.ErrInvalidID, open: misc.ErrInvalidID},
-		{name: "another type", user: alice, target: bob, kind: 2, err: misc.ErrUnsupportedType, open: misc.ErrUnsupportedType},
+		{name: "a stranger", user: mallory, target: bob, kind: misc.Private, want: misc.CodeNotFriend},
+		{name: "a stranger to the group", user: mallory, target: team, kind: misc.Group, want: misc.CodeNotMember},
+		{name: "a friend as a group", user: alice, target: bob, kind: misc.Group, want: misc.CodeNotMember},
+		{name: "no target", user: alice, kind: misc.Private, want: misc.CodeInvalid, open: misc.CodeInvalid},
+		{name: "no user", target: bob, kind: misc.Private, want: misc.CodeInternal, open: misc.CodeInternal},
+		{name: "another type", user: alice, target: bob, kind: 2, want: misc.CodeUnsupportedType, open: misc.CodeUnsupportedType},
 	} {
-		for call, do := range screenCaptureCalls {
+		for operation, do := range operations {
 			for _, open := range []bool{false, true} {
-				cloud, store := &misctest.Messenger{}, misc.NewMemoryStore()
-				svc := service(t, misc.Config{Messenger: cloud, Captures: store, InsecureOpenScreenCapture: open})
-				want := test.err
-				if open {
-					want = test.open
-				}
-				if call == "get" && want == misc.ErrUnsupportedType {
-					want = nil
-				}
-				err := do(svc, test.user, test.kind, test.target)
-				assert.ErrorIs(t, err, want, "%s, %s, open %t", test.name, call, open)
-				if want == nil && call != "get" {
-					assert.Len(t, cloud.Delivered(), 1)
-				} else {
-					assert.Empty(t, cloud.Delivered())
+				for _, store := range []bool{false, true} {
+					p := &parts{Relations: relations()}
+					cfg := misc.Config{Messenger: p, InsecureOpenScreenCapture: open}
+					reached := map[string][]string{"get": {"get"}, "set": {"set", "send"}, "send": {"send"}, "message": {"send"}}[operation]
+					if store {
+						cfg.Store = p
+						if operation == "get" {
+							reached = nil // Access has the setting
+						}
+						reached = append([]string{"access"}, reached...)
+					} else {
+						cfg.Relations, cfg.Captures = p, p
+						if !open || operation == "message" {
+							reached = append([]string{map[misc.ConversationType]string{misc.Private: "friends", misc.Group: "member"}[test.kind]}, reached...)
+						}
+					}
+					want := test.want
+					if open && operation != "message" {
+						want = test.open
+					}
+					if operation == "get" && want == misc.CodeUnsupportedType {
+						want, reached = "", nil
+					}
+					switch want {
+					case misc.CodeNotFriend, misc.CodeNotMember:
+						reached = reached[:1]
+					case misc.CodeInvalid, misc.CodeInternal, misc.CodeUnsupportedType:
+						reached = nil
+					}
+					err := do(service(t, cfg), test.user, test.kind, test.target)
+					assert.Equal(t, want, misc.CodeOf(err), "%s, %s, open %t, store %t", test.name, operation, open, store)
+					assert.Equal(t, reached, p.calls, "%s, %s, open %t, store %t", test.name, operation, open, store)
 				}
 			}
+		}
+	}
+}
+
+func TestASettingIsRead(t *testing.T) {
+	for status, want := range map[misc.NoticeStatus]misc.NoticeStatus{misc.NoticeOff: misc.NoticeOff, misc.NoticeOn: misc.NoticeOn, -1: misc.NoticeOff, 2: misc.NoticeOff, 257: misc.NoticeOff} {
+		p := &parts{Relations: relations(), status: status}
+		for _, cfg := range []misc.Config{{Relations: p, Captures: p}, {Store: p}, {Store: p, InsecureOpenScreenCapture: true}} {
+			user := bob
+			if cfg.InsecureOpenScreenCapture {
+				user = mallory
+			}
+			got, err := service(t, cfg).ScreenCapture(t.Context(), user, misc.Private, alice)
+			require.NoError(t, err)
+			assert.Equal(t, want, got)
 		}
 	}
 }
 
 func TestSetScreenCaptureRefusesAStatusThatIsNone(t *testing.T) {
+	p := &parts{Relations: relations()}
+	for _, status := range []misc.NoticeStatus{-1, 2} {
+		err := service(t, misc.Config{Store: p, Messenger: p}).SetScreenCapture(t.Context(), alice, misc.Private, bob, status)
+		assert.Equal(t, &misc.Error{Code: misc.CodeInvalid, Field: "noticeStatus", Err: misc.ErrInvalidNoticeStatus}, err)
+	}
+	assert.Empty(t, p.calls)
+}
+
+func TestTheNoticeSaysWhatWasSetAndASettingStaysThoughItFails(t *testing.T) {
 	cloud := &misctest.Messenger{}
 	svc := service(t, misc.Config{Messenger: cloud})
-	for _, status := range []misc.NoticeStatus{-1, 2} {
-		assert.ErrorIs(t, svc.SetScreenCapture(t.Context(), alice, misc.Private, bob, status), misc.ErrInvalidNoticeStatus)
-	}
-	assert.Empty(t, cloud.Delivered())
-}
+	require.NoError(t, svc.SetScreenCapture(t.Context(), alice, misc.Private, bob, misc.NoticeOff))
+	require.NoError(t, svc.SetScreenCapture(t.Context(), alice, misc.Group, team, misc.NoticeOn))
+	require.NoError(t, svc.SendScreenCaptureNotice(t.Context(), bob, misc.Group, team))
+	assert.Equal(t, []misc.Message{misc.Notice(alice, misc.Private, bob, misc.NoticeClosed), misc.Notice(alice, misc.Group, team, misc.NoticeOpened),
+		misc.Notice(bob, misc.Group, team, misc.NoticeScreenshot)}, cloud.Delivered())
 
-// order records the order in which a setting is stored and its notice is sent.
-type order struct {
-	misc.ScreenCaptureStore
-	misctest.Messenger
-	steps []string
-}
-
-func (o *order) SetScreenCapture(ctx context.Context, c misc.Conversation, s misc.NoticeStatus) error {
-	o.steps = append(o.steps, "store")
-	return o.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
-}
-
-func (o *order) Send(ctx context.Context, m misc.Message) error {
-	o.steps = append(o.steps, "send")
-	return o.Messenger.Send(ctx, m)
-}
-
-func TestASettingIsStoredBeforeItsNoticeIsSent(t *testing.T) {
-	o := &order{ScreenCaptureStore: misc.NewMemoryStore()}
-	svc := service(t, misc.Config{Captures: o, Messenger: o})
-	require.NoError(t, svc.SetScreenCapture(t.Context(), alice, misc.Private, bob, misc.NoticeOn))
-	assert.Equal(t, []string{"store", "send"}, o.steps)
-
-	o.Fail(misc.ErrUnreachable)
-	assert.ErrorIs(t, svc.SetScreenCapture(t.Context(), alice, misc.Private, bob, misc.NoticeOff), misc.ErrSend)
+	cloud.Fail(misc.ErrUnreachable)
+	assert.Equal(t, misc.CodeUnreachable, misc.CodeOf(svc.SetScreenCapture(t.Context(), alice, misc.Private, bob, misc.NoticeOn)))
 	status, err := svc.ScreenCapture(t.Context(), bob, misc.Private, alice)
 	require.NoError(t, err)
-	assert.Equal(t, misc.NoticeOff, status, "the setting stays though its notice failed")
+	assert.Equal(t, misc.NoticeOn, status)
 }
 
-func TestErrorsOfTheMessengerKeepTheirChain(t *testing.T) {
-	lost := errors.New("lost")
+// What a part's error wraps does not count, but for what is in this table. The tests of
+// httpapi have the whole of it.
+func TestTheCodeSaysWhichPartFailed(t *testing.T) {
+	foreign := &misc.Error{Code: misc.CodeNotFriend}
 	for _, test := range []struct {
-		from error
-		want []error
-		not  []error
+		part string
+		err  error
+		want misc.Code
+		text string
 	}{
-		{lost, []error{misc.ErrSend, lost}, []error{misc.ErrTimeout}},
-		{fmt.Errorf("x: %w", misc.ErrRateLimited), []error{misc.ErrSend, misc.ErrRateLimited}, []error{misc.ErrTimeout}},
-		{context.DeadlineExceeded, []error{misc.ErrSend, misc.ErrTimeout, context.DeadlineExceeded}, nil},
-		{context.Canceled, []error{misc.ErrSend, context.Canceled}, []error{misc.ErrTimeout}},
+		{"Messenger", errors.New("lost"), misc.CodeRefused, "misc: refused: Messenger: lost"},
+		{"Messenger", context.Canceled, misc.CodeRefused, "misc: refused: Messenger: context canceled"},
+		{"Messenger", foreign, misc.CodeRefused, "misc: refused: Messenger: misc: not-friend"},
+		{"Messenger", fmt.Errorf("%w, %w", misc.ErrTimeout, misc.ErrRateLimited), misc.CodeRateLimited, ""},
+		{"Messenger", fmt.Errorf("%w, %w", misc.ErrUnreachable, context.DeadlineExceeded), misc.CodeTimeout, ""},
+		{"Messenger", misc.ErrTimeout, misc.CodeTimeout, ""},
+		{"Messenger", misc.ErrUnreachable, misc.CodeUnreachable, ""},
+		{"Relations", misc.ErrTimeout, misc.CodeInternal, "misc: internal: Relations: misc: the chat cloud did not answer in time"},
+		{"Relations", foreign, misc.CodeInternal, "misc: internal: Relations: misc: not-friend"},
+		{"Captures", misc.ErrInvalidID, misc.CodeInternal, "misc: internal: Captures: misc: id is not a valid public id"},
+		{"Store", context.DeadlineExceeded, misc.CodeInternal, "misc: internal: Store: context deadline exceeded"},
+		{"Relations", fmt.Errorf("x: %w", &misc.IDError{ID: bob}), misc.CodeInvalid, `misc: invalid: targetId: x: misc: "bob" is not a valid public id`},
+		{"Captures", &misc.IDError{ID: bob}, misc.CodeInvalid, ""},
+		{"Store", &misc.IDError{ID: bob}, misc.CodeInvalid, ""},
+		{"Relations", &misc.IDError{ID: alice}, misc.CodeInternal, `misc: internal: Relations: misc: "alice" is not a valid public id`},
+		{"Captures", &misc.IDError{ID: alice}, misc.CodeInternal, ""},
+		{"Store", &misc.IDError{ID: "another"}, misc.CodeInternal, ""},
 	} {
-		cloud := &misctest.Messenger{}
-		cloud.Fail(test.from)
-		err := service(t, misc.Config{Messenger: cloud}).SendScreenCaptureNotice(t.Context(), alice, misc.Private, bob)
-		for _, want := range test.want {
-			assert.ErrorIs(t, err, want)
-		}
-		for _, not := range test.not {
-			assert.NotErrorIs(t, err, not)
-		}
-	}
-}
-
-// broken fails in every method.
-type broken struct{ err error }
-
-func (b broken) AreFriends(context.Context, string, string) (bool, error)    { return true, b.err }
-func (b broken) IsGroupMember(context.Context, string, string) (bool, error) { return true, b.err }
-func (b broken) ScreenCapture(context.Context, misc.Conversation) (misc.NoticeStatus, error) {
-	return misc.NoticeOn, b.err
-}
-func (b broken) SetScreenCapture(context.Context, misc.Conversation, misc.NoticeStatus) error {
-	return b.err
-}
-
-func TestWhatAHostsPartsReportIsWrapped(t *testing.T) {
-	lost := broken{errors.New("lost")}
-	for call, do := range screenCaptureCalls {
-		for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
-			cloud := &misctest.Messenger{}
-			assert.ErrorIs(t, do(service(t, misc.Config{Relations: lost, Messenger: cloud}), alice, kind, bob), lost.err, call)
-			assert.Empty(t, cloud.Delivered())
-		}
-		if call != "send" {
-			cloud := &misctest.Messenger{}
-			assert.ErrorIs(t, do(service(t, misc.Config{Captures: lost, Messenger: cloud}), alice, misc.Private, bob), lost.err, call)
-			assert.Empty(t, cloud.Delivered())
-		}
-	}
-}
-
-// both is a RelatedStore that counts the calls of RelatedScreenCapture.
-type both struct {
-	*misc.MemoryStore
-	misc.Relations
-	asked  int
-	status misc.NoticeStatus
-	err    error
-}
-
-func (b *both) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (bool, misc.NoticeStatus, error) {
-	b.asked++
-	a, other := c.Users()
-	if a != userID {
-		a, other = other, a
-	}
-	related, _ := b.AreFriends(ctx, a, other)
-	if c.Type() == misc.Group {
-		related, _ = b.IsGroupMember(ctx, userID, c.GroupID())
-	}
-	return related, b.status, b.err
-}
-
-func TestARelatedStoreIsAskedOnce(t *testing.T) {
-	lost := errors.New("lost")
-	for _, test := range []struct {
-		name, user, target string
-		kind               misc.ConversationType
-		status, want       misc.NoticeStatus
-		lost, err          error
-	}{
-		{name: "a friend", user: bob, kind: misc.Private, target: alice, status: misc.NoticeOn, want: misc.NoticeOn},
-		{name: "a member", user: alice, kind: misc.Group, target: team},
-		{name: "a stranger, whatever is set", user: mallory, kind: misc.Private, target: alice, status: misc.NoticeOn, err: misc.ErrNotFriend},
-		{name: "a stranger to the group", user: mallory, kind: misc.Group, target: team, status: misc.NoticeOn, err: misc.ErrNotMember},
-		{name: "a failure", user: alice, kind: misc.Private, target: bob, status: misc.NoticeOn, lost: lost, err: lost},
-	} {
-		b := &both{misc.NewMemoryStore(), relations(), 0, test.status, test.lost}
-		got, err := service(t, misc.Config{Relations: b, Captures: b, Related: b}).ScreenCapture(t.Context(), test.user, test.kind, test.target)
-		assert.ErrorIs(t, err, test.err, test.name)
-		assert.Equal(t, test.want, got, test.name)
-		assert.Equal(t, 1, b.asked, test.name)
-	}
-}
-
-// blocking adds a block list to the relations of a RelatedStore.
-type blocking struct{ *both }
-
-func (blocking) AreFriends(context.Context, string, string) (bool, error) { return false, nil }
-
-func TestARelatedStoreIsAskedOnlyWhereTheHostSaysSo(t *testing.T) {
-	b := &both{misc.NewMemoryStore(), relations(), 0, misc.NoticeOn, nil}
-	_, err := service(t, misc.Config{Relations: blocking{b}, Captures: blocking{b}}).ScreenCapture(t.Context(), alice, misc.Private, bob)
-	assert.ErrorIs(t, err, misc.ErrNotFriend, "an override of AreFriends counts")
-	got, err := service(t, misc.Config{Relations: b, Captures: b, Related: b, InsecureOpenScreenCapture: true}).ScreenCapture(t.Context(), mallory, misc.Private, bob)
-	require.NoError(t, err)
-	assert.Equal(t, misc.NoticeOff, got, "relations do not count")
-	assert.Zero(t, b.asked)
-}
-
-func TestAStatusThatAnotherServerStoredIsReadAsOff(t *testing.T) {
-	for _, status := range []misc.NoticeStatus{-1, 2, 100} {
-		b := &both{misc.NewMemoryStore(), relations(), 0, status, nil}
-		for _, cfg := range []misc.Config{{Related: b}, {Captures: stored(status)}} {
-			got, err := service(t, cfg).ScreenCapture(t.Context(), alice, misc.Private, bob)
-			require.NoError(t, err)
-			assert.Equal(t, misc.NoticeOff, got)
-		}
-	}
-}
-
-// stored is a store that holds one status for every conversation.
-type stored misc.NoticeStatus
-
-func (s stored) ScreenCapture(context.Context, misc.Conversation) (misc.NoticeStatus, error) {
-	return misc.NoticeStatus(s), nil
-}
-func (stored) SetScreenCapture(context.Context, misc.Conversation, misc.NoticeStatus) error {
-	return nil
-}
-
-// badID cannot translate one id.
-type badID struct {
-	misc.Relations
-	misc.ScreenCaptureStore
-	id string
-}
-
-func (b badID) AreFriends(_ context.Context, userID, otherID string) (bool, error) {
-	return true, b.check(userID, otherID)
-}
-
-func (b badID) IsGroupMember(_ context.Context, userID, groupID string) (bool, error) {
-	return true, b.check(userID, groupID)
-}
-
-func (b badID) ScreenCapture(_ context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	one, other := c.Users()
-	return misc.NoticeOff, b.check(one, other, c.GroupID())
-}
-
-func (b badID) SetScreenCapture(ctx context.Context, c misc.Conversation, _ misc.NoticeStatus) error {
-	_, err := b.ScreenCapture(ctx, c)
-	return err
-}
-
-func (b badID) check(ids ...string) error {
-	for _, id := range ids {
-		if id == b.id {
-			return fmt.Errorf("x: %w", &misc.IDError{ID: id})
-		}
-	}
-	return nil
-}
-
-func TestAnInvalidTargetIsTheClientsMistakeAndAnInvalidUserTheHosts(t *testing.T) {
-	for _, open := range []bool{false, true} {
-		for call, do := range screenCaptureCalls {
-			if open && call == "send" {
-				continue // no part is asked
+		p := &parts{Relations: relations(), err: test.err}
+		cfg := map[string]misc.Config{"Messenger": {Messenger: p}, "Relations": {Relations: p}, "Captures": {Captures: p}, "Store": {Store: p}}[test.part]
+		for operation, do := range operations {
+			if test.part == "Messenger" && operation == "get" || test.part == "Captures" && operation != "get" && operation != "set" {
+				continue
 			}
-			for _, kind := range []misc.ConversationType{misc.Private, misc.Group} {
-				for _, test := range []struct {
-					bad    string
-					client bool
-				}{{bob, true}, {alice, false}} {
-					if open && kind == misc.Group && test.bad == alice {
-						continue // the user's id is passed to no part
-					}
-					parts := badID{id: test.bad}
-					svc := service(t, misc.Config{Relations: parts, Captures: parts, InsecureOpenScreenCapture: open})
-					err := do(svc, alice, kind, bob)
-					assert.ErrorContains(t, err, "is not a valid public id", call)
-					assert.Equal(t, test.client, errors.Is(err, misc.ErrInvalidID), "%s, %v, open %t: %v", call, kind, open, err)
-				}
+			err := do(service(t, cfg), alice, misc.Private, bob)
+			assert.Equal(t, test.want, misc.CodeOf(err), "%s, %s", operation, test.err)
+			assert.ErrorIs(t, err, test.err)
+			if test.text != "" {
+				assert.EqualError(t, err, test.text)
 			}
 		}
 	}
+	// Nobody is to blame for an id that is the user's own.
+	p := &parts{Relations: relations(), err: &misc.IDError{ID: alice}}
+	assert.Equal(t, misc.CodeInternal, misc.CodeOf(operations["get"](service(t, misc.Config{Relations: p}), alice, misc.Private, alice)))
+}
+
+func TestCodeOfIsThatOfTheOutermostError(t *testing.T) {
+	inner := &misc.Error{Code: misc.CodeNotFriend}
+	assert.Equal(t, misc.Code(""), misc.CodeOf(nil))
+	assert.Equal(t, misc.CodeInternal, misc.CodeOf(errors.New("x")))
+	assert.Equal(t, misc.CodeNotFriend, misc.CodeOf(fmt.Errorf("x: %w", inner)))
+	assert.Equal(t, misc.CodeRefused, misc.CodeOf(&misc.Error{Code: misc.CodeRefused, Err: inner}))
 }

@@ -24,21 +24,25 @@ type ScreenCaptureStore interface {
 	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
 }
 
-// A RelatedStore is a ScreenCaptureStore that also implements Relations. It can
-// report, in one round trip to its database, whether a user may read a setting
-// and the value of that setting. See Config.Related.
-//
-// If you wrap a RelatedStore to override AreFriends, for example to add a block
-// list, either leave Config.Related nil or override RelatedScreenCapture too.
-type RelatedStore interface {
-	ScreenCaptureStore
-	Relations
+// A Store takes the place of [Relations] and a [ScreenCaptureStore] in a
+// [Config]. It answers in one step, such as one round trip to a database,
+// whether a user may act in a conversation and what its setting is. A Service
+// that has a Store asks Access, and nothing else, before every operation on a
+// conversation, so a rule of your own, such as a block list, belongs there.
+type Store interface {
+	// Access reports whether userID may act in c: send to it, and read and
+	// change its setting. In a private conversation that is one of its two
+	// users, if the other one is a friend of theirs; in a group, a member. It
+	// is false, and no error, for ids that nobody has.
+	//
+	// It also returns the setting of c, NoticeOff if it was never set. If
+	// allowed is false, the setting is used only with
+	// Config.InsecureOpenScreenCapture. The rules of ScreenCaptureStore for
+	// errors, and for what is visible after a set, hold here too.
+	Access(ctx context.Context, userID string, c Conversation) (allowed bool, setting NoticeStatus, err error)
 
-	// RelatedScreenCapture reports whether userID is related to c and, if so,
-	// returns the setting of c. A user is related to a private conversation if
-	// they are one of its two users and the other one is a friend of theirs, as
-	// AreFriends reports it, and to a group if they are a member.
-	RelatedScreenCapture(ctx context.Context, userID string, c Conversation) (related bool, s NoticeStatus, err error)
+	// SetScreenCapture is the method of [ScreenCaptureStore].
+	SetScreenCapture(ctx context.Context, c Conversation, s NoticeStatus) error
 }
 
 var _ ScreenCaptureStore = (*MemoryStore)(nil)

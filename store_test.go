@@ -14,7 +14,7 @@ import (
 func TestMemoryStore(t *testing.T) {
 	s := misc.NewMemoryStore()
 	same := func(*testing.T) misc.ScreenCaptureStore { return s }
-	misctest.TestScreenCaptureStore(t, same, misctest.StoreOptions{Second: same})
+	misctest.TestScreenCaptureStore(t, misctest.CaptureSuite{New: same, Second: same, OpaqueIDs: true})
 }
 
 func TestMemoryStoreKeepsThousandsOfConversationsApart(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -175,6 +176,8 @@ var (
 	}
 )
 
+func version(v string) misc.Version { return must(misc.ParseVersion(v)) }
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -191,6 +194,7 @@ func TestNewRelease(t *testing.T) {
 	for _, url := range []string{"", "//x.test/a", "x.test/a", "ftp://x.test/a", "https:///a", "https:a", "https://x.test/a b", "https://x.test/你", "https://x.test/%zz", "https://x.test/?a=%zz", "https://x.test/%2", "https://:80/", "https://x.test/\"", "https://x.test/a?{}", "https://x.test/\x7f"} {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: url})
 		assert.ErrorContains(t, err, "misc: url: ", url)
+		assert.NotEmpty(t, misc.CheckField("url", url), url)
 	}
 	for _, date := range []string{"", "2017-05-05", "2017-05-05T10:00:00Z", "2017-05-05T10:00:00-07:00"} {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: "https://x.test", PubDate: date})
@@ -218,12 +222,12 @@ func TestNewClientVersions(t *testing.T) {
 		Android: misc.ClientVersion{Build: "201613181821", URL: "https://x.test/ä"},
 		Extra:   map[string]json.RawMessage{"iOS": json.RawMessage(`1`)},
 	})
-	assert.EqualError(t, err, `misc: iOS.url: "app.plist" is not an absolute, percent-encoded URL
+	assert.EqualError(t, err, `misc: iOS.build: required
+misc: iOS.url: "app.plist" is not an absolute, percent-encoded URL
 misc: iOS.build: has a field of its own and must not be in Extra
 misc: Android.version: required
 misc: Android.build: "201613181821" is not a time in the form yyyyMMddHHmm
 misc: Android.url: "https://x.test/ä" is not an absolute, percent-encoded URL
-misc: iOS.build: required, in the form yyyyMMddHHmm
 misc: iOS: has a field of its own and must not be in Extra`)
 }
 
@@ -234,7 +238,7 @@ func TestNewSquare(t *testing.T) {
 		{ID: "b", Type: "room", Name: "x", Extra: map[string]json.RawMessage{"memberCount": json.RawMessage(`1`)}},
 	})
 	assert.EqualError(t, err, `misc: [1].id: required
-misc: [1].name: required for a chat room
+misc: [1].name: required
 misc: [1].memberCount: -1 is negative
 misc: [1].maxMemberCount: -2 is negative
 misc: [2].type: "room" is neither chatroom nor group
@@ -284,13 +288,13 @@ func TestStaticVersionsAnswersWhatItWasGiven(t *testing.T) {
 	assert.EqualError(t, err, "misc: client versions are required")
 	v := must(misc.NewClientVersions(clients))
 	s := must(misc.NewStaticVersions(nil, v))
-	_, err = s.LatestRelease(t.Context(), misc.UpdateQuery{Version: "1.0.0"})
+	_, err = s.LatestRelease(t.Context(), misc.UpdateQuery{Version: version("1.0.0")})
 	assert.ErrorIs(t, err, misc.ErrNoRelease)
 	assert.Same(t, v, must(s.ClientVersions(t.Context())))
 
-	misctest.TestVersionSource(t, func(t *testing.T) misc.VersionSource {
+	misctest.TestVersionSource(t, misctest.VersionSuite{New: func(t *testing.T) misc.VersionSource {
 		return must(misc.NewStaticVersions(must(misc.NewRelease(released)), v))
-	}, misctest.VersionOptions{Query: misc.UpdateQuery{Version: "1.0.0"}})
+	}, Query: misc.UpdateQuery{Version: version("1.0.0")}})
 }
 
 // source is a VersionSource that returns whatever a test puts into it.
@@ -311,70 +315,109 @@ func (s *source) ClientVersions(context.Context) (*misc.ClientVersions, error) {
 	return s.clients, s.err
 }
 
+func TestParseUpdateQuery(t *testing.T) {
+	for query, want := range map[string]misc.UpdateQuery{
+		"version=v1.0.0%2B1&platform=darwin&arch=arm64&os_version=14.4&channel=beta&id=%E5%B0%8F&other=1": {
+			Version: version("v1.0.0+1"), Platform: "darwin", Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "小"},
+		"id=a+b&version=1.0.0&id=c&channel=&channel=beta":       {Version: version("1.0.0"), ClientID: "a b"}, // the first one counts
+		"&&os_version&arch=%zz&arch=x64&=1&version=1.0.0&ID=a&": {Version: version("1.0.0"), Arch: "x64"},
+		"platform=a;b&id=c=d&%69d=e&v%65rsion=1.0.0":            {Version: version("1.0.0"), Platform: "a;b", ClientID: "c=d"},
+	} {
+		got, err := misc.ParseUpdateQuery(query)
+		require.NoError(t, err, query)
+		assert.Equal(t, want, got, query)
+	}
+	for _, query := range []string{"", "version=", "version=1.0", "version=1.0.0+5", "version=%zz", "version=1.0.0;a", "Version=1.0.0",
+		"version=1.0.0&version=1.0.0", "version=1.0.0&vers%69on=1.0.0", "version=1.0.0&version=%zz"} {
+		got, err := misc.ParseUpdateQuery(query)
+		assert.ErrorIs(t, err, misc.ErrInvalidVersion, query)
+		assert.Zero(t, got, query)
+	}
+}
+
+func FuzzParseUpdateQuery(f *testing.F) {
+	f.Add("version=v1.0.0%2B1&platform=darwin&id=%E5%B0%8F")
+	f.Add("version=1.0.0&version=%zz;&&=")
+	f.Fuzz(func(t *testing.T, query string) {
+		q, err := misc.ParseUpdateQuery(query)
+		if err != nil {
+			require.ErrorIs(t, err, misc.ErrInvalidVersion)
+			return
+		}
+		require.True(t, misc.ValidVersion(q.Version.String()))
+		again := url.Values{"version": {q.Version.String()}, "platform": {q.Platform}, "id": {q.ClientID}}.Encode()
+		same, err := misc.ParseUpdateQuery(again)
+		require.NoError(t, err)
+		require.Zero(t, q.Version.Compare(same.Version))
+		require.Equal(t, q.Platform+"\x00"+q.ClientID, same.Platform+"\x00"+same.ClientID)
+	})
+}
+
 func TestLatestUpdate(t *testing.T) {
 	lost := errors.New("connection lost")
 	release := must(misc.NewRelease(released))
 	for _, test := range []struct {
 		name, version string
 		source        source
-		want          error
-		problem       string
+		want          misc.Code
+		cause         error
 	}{
 		{name: "older", version: "1.0.1", source: source{release: release}},
 		{name: "a prerelease of it", version: "v1.0.2-rc.1", source: source{release: release}},
-		{name: "the same", version: "1.0.2", source: source{release: release}, want: misc.ErrNoRelease},
-		{name: "the same but for its build", version: "1.0.2+7", source: source{release: release}, want: misc.ErrNoRelease},
-		{name: "newer", version: "1.0.10", source: source{release: release}, want: misc.ErrNoRelease},
-		{name: "invalid", version: "1.0", source: source{release: release}, want: misc.ErrInvalidVersion},
-		{name: "none for this client", version: "1.0.0", source: source{err: fmt.Errorf("x: %w", misc.ErrNoRelease)}, want: misc.ErrNoRelease},
-		{name: "the source fails", version: "1.0.0", source: source{err: lost}, want: lost},
-		{name: "the source answers nothing", version: "1.0.0", problem: "neither a release made by NewRelease nor an error"},
-		{name: "the source answers what no constructor made", version: "1.0.0", source: source{release: &misc.Release{}}, problem: "neither a release made by NewRelease nor an error"},
+		{name: "the same", version: "1.0.2", source: source{release: release}, want: misc.CodeNoRelease, cause: misc.ErrNoRelease},
+		{name: "the same but for its build", version: "1.0.2+7", source: source{release: release}, want: misc.CodeNoRelease},
+		{name: "newer", version: "1.0.10", source: source{release: release}, want: misc.CodeNoRelease},
+		{name: "none for this client", version: "1.0.0", source: source{err: fmt.Errorf("x: %w", misc.ErrNoRelease)}, want: misc.CodeNoRelease, cause: misc.ErrNoRelease},
+		{name: "the source fails", version: "1.0.0", source: source{err: lost}, want: misc.CodeInternal, cause: lost},
+		{name: "the source answers nothing", version: "1.0.0", want: misc.CodeInternal},
+		{name: "the source answers what no constructor made", version: "1.0.0", source: source{release: &misc.Release{}}, want: misc.CodeInternal},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			svc := service(t, misc.Config{Versions: &test.source})
-			got, err := svc.LatestUpdate(t.Context(), misc.UpdateQuery{Version: test.version, Platform: "darwin", Arch: "x64", OSVersion: "14.4", Channel: "beta", ClientID: "c", UserAgent: "u"})
-			switch {
-			case test.want != nil:
-				assert.ErrorIs(t, err, test.want)
-			case test.problem != "":
-				assert.ErrorContains(t, err, test.problem)
-				assert.NotErrorIs(t, err, misc.ErrInvalidVersion)
-			default:
-				require.NoError(t, err)
+			q := misc.UpdateQuery{Version: version(test.version), Platform: "darwin", Arch: "x64", OSVersion: "14.4", Channel: "beta", ClientID: "c", UserAgent: "u"}
+			got, err := svc.LatestUpdate(t.Context(), q)
+			assert.Equal(t, test.want, misc.CodeOf(err))
+			assert.Equal(t, q, test.source.query)
+			if test.want == "" {
 				assert.Same(t, release, got)
-				assert.Equal(t, misc.UpdateQuery{Version: test.version, Platform: "darwin", Arch: "x64", OSVersion: "14.4", Channel: "beta", ClientID: "c", UserAgent: "u"}, test.source.query)
 				return
 			}
 			assert.Nil(t, got)
+			if test.cause != nil {
+				assert.ErrorIs(t, err, test.cause)
+			}
 		})
 	}
+	unasked := &source{release: release}
+	_, err := service(t, misc.Config{Versions: unasked}).LatestUpdate(t.Context(), misc.UpdateQuery{Platform: "darwin"})
+	assert.Equal(t, &misc.Error{Code: misc.CodeInvalid, Field: "version", Err: misc.ErrInvalidVersion}, err)
+	assert.Zero(t, unasked.query)
 }
 
 func (s *source) Square(context.Context) (*misc.Square, error) { return s.square, s.err }
 
-func TestWhatASourceReportsIsWrappedAndWhatNoConstructorMadeIsRefused(t *testing.T) {
-	lost := errors.New("connection lost")
+func TestASourceThatFailsIsInternalAndNamed(t *testing.T) {
 	for _, test := range []struct {
 		source  source
 		problem string
 	}{
-		{source{err: lost}, "connection lost"},
-		{source{}, "nor an error"},
+		{source{err: errors.New("connection lost")}, ": connection lost"},
+		{source{err: misc.ErrNoRelease}, ": no release for this client"},
+		{source{}, " made by New"},
 		{source{clients: &misc.ClientVersions{}, square: &misc.Square{}}, "nor an error"},
 	} {
 		svc := service(t, misc.Config{Versions: &test.source, Square: &test.source})
-		_, err := svc.ClientVersions(t.Context())
-		assert.ErrorContains(t, err, test.problem)
-		_, squareErr := svc.Square(t.Context())
-		assert.ErrorContains(t, squareErr, test.problem)
-		if test.source.err != nil {
-			assert.ErrorIs(t, err, lost)
-			assert.ErrorIs(t, squareErr, lost)
+		_, versions := svc.ClientVersions(t.Context())
+		_, square := svc.Square(t.Context())
+		for part, err := range map[string]error{"misc: internal: Versions: ": versions, "misc: internal: Square: ": square} {
+			assert.Equal(t, misc.CodeInternal, misc.CodeOf(err))
+			assert.ErrorContains(t, err, part)
+			assert.ErrorContains(t, err, test.problem)
 		}
 	}
-	svc := service(t, misc.Config{})
-	_, err := svc.Square(t.Context())
-	assert.ErrorIs(t, err, misc.ErrNoSquare)
-	assert.False(t, svc.HasSquare())
+	for _, cfg := range []misc.Config{{}, {Square: &source{err: fmt.Errorf("x: %w", misc.ErrNoSquare)}}} {
+		_, err := service(t, cfg).Square(t.Context())
+		assert.Equal(t, misc.CodeNoSquare, misc.CodeOf(err))
+		assert.ErrorIs(t, err, misc.ErrNoSquare)
+	}
 }

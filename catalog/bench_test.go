@@ -30,11 +30,11 @@ func BenchmarkChoose(b *testing.B) {
 	} {
 		s, err := catalog.ParseReleases([]byte(bb.file))
 		require.NoError(b, err)
-		q := misc.UpdateQuery{Version: "1.0.0", Platform: "darwin", Arch: "arm64", OSVersion: "14.4", ClientID: "6f1f0c2e-3a5b-4a57-9a0e-0d6a3c1b7e55"}
+		q := misc.UpdateQuery{Version: version(b, "1.0.0"), Platform: "darwin", Arch: "arm64", OSVersion: "14.4", ClientID: "6f1f0c2e-3a5b-4a57-9a0e-0d6a3c1b7e55"}
 		b.Run(bb.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if r, _ := s.Choose(q); r == nil {
+				if s.Choose(q).Release == nil {
 					b.Fatal("no release")
 				}
 			}

@@ -8,21 +8,22 @@
 //	demo_square.json     optional: the chat rooms and groups that clients offer to everyone; see [ParseSquare]
 //
 // You may change a file at any time; the server need not be restarted. To
-// publish, write the new file under another name and rename it. You may also
-// truncate it and write it in place: while it is half-written it is invalid,
-// and an invalid file never replaces a valid one.
+// publish, write the new file under another name and rename it: requests then
+// get the old file or the new one, never a mixture. An invalid file never
+// replaces a valid one. If you write a file in place, that is all that is
+// promised: a mixture that happens to be valid is served until the next look.
 package catalog
 
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,10 @@ import (
 )
 
 const (
-	// interval is the least time between two looks at the files.
+	// interval is the least time from the end of one reading of the files to the next.
 	interval = time.Second
 
-	// lookLimit is how long a look may take before Err reports it.
+	// lookLimit is how long a reading may take before Err reports it.
 	lookLimit = 10 * time.Second
 
 	// maxSize is the largest file that is read, in bytes.
@@ -52,9 +53,9 @@ type Config struct {
 	// Decided, if it is not nil, is called for each decision that LatestRelease
 	// makes from releases.json, for example to count the clients that a rollout
 	// excludes. It is not called for squirrel.json. LatestRelease waits for it,
-	// and several calls may run at the same time. q.Version is valid; the other
-	// fields of q are unchecked text from the client.
-	Decided func(ctx context.Context, q misc.UpdateQuery, why Reason)
+	// and several calls may run at the same time. The fields of q other than
+	// Version are unchecked text from the client.
+	Decided func(ctx context.Context, q misc.UpdateQuery, d Decision)
 
 	// Logger receives a line for each file that is reloaded or found invalid,
 	// and the warnings that [Catalog] describes. Nil means slog.Default().
@@ -66,13 +67,14 @@ var (
 	_ misc.SquareSource  = (*Catalog)(nil)
 )
 
-// A Catalog serves the files in a directory. Make one with [Open]; there is
-// nothing to close.
+// A Catalog serves the files of a file system, such as a directory. Make one
+// with [Open]; there is nothing to close.
 //
 // It reads the files again at most once a second: the first call of a method
 // after a second has passed reads all of them, and returns what they hold then.
 // Calls made meanwhile do not wait; for each file, they return what it held
-// before or holds now.
+// before or holds now. If reading can be slow, as from a bucket, call [Watch],
+// so that no request reads.
 //
 // If a file is missing, unreadable or invalid, the last valid one is served.
 // The error is logged, once until it changes, and returned by Err. A file that
@@ -85,35 +87,43 @@ var (
 // or lowers a rollout (the share of clients that a release is offered to), it
 // is used, and a warning is logged.
 type Catalog struct {
-	decided func(context.Context, misc.UpdateQuery, Reason)
-	logger  *slog.Logger
-	now     func() time.Time
-	start   time.Time
-	looked  atomic.Int64 // when the last look began, in nanoseconds since start
-	busy    atomic.Bool  // a look goes on
+	fsys     fs.FS
+	decided  func(context.Context, misc.UpdateQuery, Decision)
+	logger   *slog.Logger
+	start    time.Time
+	began    atomic.Int64 // when the reading that goes on began, in nanoseconds since start; 0 if none does
+	ended    atomic.Int64 // when the last one ended
+	watchers atomic.Int64 // how many calls of Watch run
 
-	mu       sync.Mutex // held for a look
+	lost atomic.Pointer[error] // not nil if the directory itself is missing
+
+	mu       sync.Mutex // held for a reading
 	releases *file[Releases]
 	squirrel *file[Releases] // read as long as there is no releases.json
 	clients  *file[misc.ClientVersions]
 	square   *file[misc.Square]
 }
 
-// Open returns a Catalog of the files in dir. There must be a
-// client_version.json, and a releases.json or a squirrel.json; with a
-// releases.json, squirrel.json is not read. Each file must be valid JSON in
-// UTF-8 of at most 1 MiB; a byte order mark is skipped. The error joins all
-// problems of all files, each with its file and field.
-func Open(dir string, cfg Config) (*Catalog, error) {
+// Open returns a Catalog of the files at the root of fsys, such as
+// os.DirFS("versions"). There must be a client_version.json, and a
+// releases.json or a squirrel.json; with a releases.json, squirrel.json is not
+// read. Each file must be valid JSON in UTF-8 of at most 1 MiB; a byte order
+// mark is skipped. The error joins all problems of all files, each with its
+// file and field. os.DirFS hides the path of its directory, so add it to the
+// error.
+func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
+	if fsys == nil {
+		return nil, errors.New("catalog: the file system is nil")
+	}
 	c := &Catalog{
+		fsys:     fsys,
 		decided:  cfg.Decided,
 		logger:   cfg.Logger,
-		now:      time.Now,
 		start:    time.Now(),
-		releases: newFile(dir, "releases.json", parseReleases),
-		squirrel: newFile(dir, "squirrel.json", parseSquirrel),
-		clients:  newFile(dir, "client_version.json", parseClientVersions),
-		square: newFile(dir, "demo_square.json", func(data []byte) (*misc.Square, string, problems) {
+		releases: newFile("releases.json", parseReleases),
+		squirrel: newFile("squirrel.json", parseSquirrel),
+		clients:  newFile("client_version.json", parseClientVersions),
+		square: newFile("demo_square.json", func(data []byte) (*misc.Square, string, problems) {
 			return parseSquare(data, cfg.Codec)
 		}),
 	}
@@ -122,12 +132,14 @@ func Open(dir string, cfg Config) (*Catalog, error) {
 	if c.logger == nil {
 		c.logger = slog.Default()
 	}
-	c.releases.load()
+	c.releases.load(fsys)
 	if *c.releases.current.Load() == (state[Releases]{}) {
-		c.squirrel.load()
+		c.squirrel.load(fsys)
 	}
-	c.clients.load()
-	c.square.load()
+	c.clients.load(fsys)
+	c.square.load(fsys)
+	c.findDirectory()
+	c.ended.Store(int64(time.Since(c.start)))
 	if err := c.failures(); err != nil {
 		return nil, err
 	}
@@ -139,9 +151,30 @@ func Open(dir string, cfg Config) (*Catalog, error) {
 
 const releasesUsed = "catalog: releases.json is used, squirrel.json is not read"
 
-// LatestRelease returns the release that [Releases.Choose] chooses for q,
-// misc.ErrNoRelease if there is none, or misc.ErrInvalidVersion. Without a
-// releases.json, it returns the release in squirrel.json, whatever q is.
+// Watch reads the files until ctx ends: a second after it is called, and a
+// second after each reading has ended. While it runs, no other method reads, so
+// no request waits for a file system that is slow or hangs; Err reports what
+// Watch finds. It returns when ctx has ended and a reading that goes on has
+// too. Run it in a goroutine. Several calls read no more often than one.
+func (c *Catalog) Watch(ctx context.Context) {
+	c.watchers.Add(1)
+	defer c.watchers.Add(-1)
+	next := time.NewTicker(interval)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+			c.read()
+			next.Reset(interval)
+		}
+	}
+}
+
+// LatestRelease returns the release that [Releases.Choose] chooses for q, or
+// misc.ErrNoRelease if there is none. Without a releases.json, it returns the
+// release in squirrel.json, whatever q is.
 func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
 	releases, err := serve(ctx, c, c.releases)
 	switch {
@@ -150,17 +183,14 @@ func (c *Catalog) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.
 	case releases == nil:
 		return c.squirrel.current.Load().good.releases[0].builds[0].plain, nil
 	}
-	r, why := releases.Choose(q)
-	if why == "" {
-		return nil, misc.ErrInvalidVersion
-	}
+	d := releases.Choose(q)
 	if c.decided != nil {
-		c.decided(ctx, q, why)
+		c.decided(ctx, q, d)
 	}
-	if r == nil {
+	if d.Release == nil {
 		return nil, misc.ErrNoRelease
 	}
-	return r, nil
+	return d.Release, nil
 }
 
 // Releases returns the releases that LatestRelease chooses from at present:
@@ -188,27 +218,58 @@ func (c *Catalog) Square(ctx context.Context) (*misc.Square, error) {
 	return s, err
 }
 
+// Revisions returns the revision of each file that is served, by its name: the
+// first 12 hexadecimal digits of the SHA-256 of the file, as sha256sum prints
+// it. Two servers with the same revisions serve the same files.
+func (c *Catalog) Revisions() map[string]string {
+	c.look()
+	revisions := make(map[string]string)
+	c.releases.addRevision(revisions)
+	if len(revisions) == 0 {
+		c.squirrel.addRevision(revisions)
+	}
+	c.clients.addRevision(revisions)
+	c.square.addRevision(revisions)
+	return revisions
+}
+
 // Err returns nil if all files are valid, and otherwise what is wrong with
-// them, as Open reports it. It reads the files again if a second has passed, so
-// it is up to date even if no other method is called. If another call has been
-// reading the files for more than ten seconds, as on a file system that hangs,
-// Err reports that too.
+// them, as Open reports it. It reads the files again if a second has passed and
+// no Watch runs, so it is up to date even if no other method is called. If the
+// files have been read for more than ten seconds, as on a file system that
+// hangs, Err reports that too.
 func (c *Catalog) Err() error {
 	c.look()
-	since := c.now().Sub(c.start) - time.Duration(c.looked.Load())
-	if c.busy.Load() && since > lookLimit {
-		return errors.Join(c.failures(), fmt.Errorf("catalog: reading the files has not ended after %s", since.Round(time.Second)))
+	if began := c.began.Load(); began != 0 {
+		if since := time.Since(c.start) - time.Duration(began); since > lookLimit {
+			return errors.Join(c.failures(), fmt.Errorf("catalog: reading the files has not ended after %s", since.Round(time.Second)))
+		}
 	}
 	return c.failures()
 }
 
 func (c *Catalog) failures() error {
+	if lost := c.lost.Load(); lost != nil {
+		return *lost
+	}
 	releases := c.releases.current.Load()
 	err := releases.err
 	if releases.good == nil {
 		err = errors.Join(err, c.squirrel.current.Load().err)
 	}
 	return errors.Join(err, c.clients.current.Load().err, c.square.current.Load().err)
+}
+
+// findDirectory looks for the directory if a file that must exist is missing.
+func (c *Catalog) findDirectory() {
+	c.lost.Store(nil)
+	if !errors.Is(c.clients.current.Load().err, fs.ErrNotExist) {
+		return
+	}
+	if _, err := fs.Stat(c.fsys, "."); err != nil {
+		err = fmt.Errorf("catalog: the directory of the files: %w", cause(err))
+		c.lost.Store(&err)
+	}
 }
 
 func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
@@ -219,29 +280,41 @@ func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {
 	return f.current.Load().good, nil
 }
 
-// look reads the files if a second has passed and no other call is reading
-// them.
+// look reads the files, unless Watch does.
 func (c *Catalog) look() {
-	now, last := int64(c.now().Sub(c.start)), c.looked.Load()
-	if now-last < int64(interval) || !c.mu.TryLock() {
+	if c.watchers.Load() == 0 {
+		c.read()
+	}
+}
+
+// read reads the files if a second has passed since they were last read, and no
+// other call is reading them.
+func (c *Catalog) read() {
+	now := int64(time.Since(c.start))
+	if now-c.ended.Load() < int64(interval) || !c.mu.TryLock() {
 		return
 	}
 	defer c.mu.Unlock()
-	if c.looked.CompareAndSwap(last, now) { // or another look has just ended
-		c.busy.Store(true)
-		defer c.busy.Store(false)
-		c.reloadReleases()
-		c.clients.reload(c.logger)
-		c.square.reload(c.logger)
+	if now-c.ended.Load() < int64(interval) { // another call has just read them
+		return
 	}
+	c.began.Store(now)
+	defer func() {
+		c.ended.Store(int64(time.Since(c.start)))
+		c.began.Store(0)
+	}()
+	c.reloadReleases()
+	c.clients.reload(c.fsys, c.logger)
+	c.square.reload(c.fsys, c.logger)
+	c.findDirectory()
 }
 
 func (c *Catalog) reloadReleases() {
 	was := c.releases.current.Load().good
-	c.releases.reload(c.logger)
+	c.releases.reload(c.fsys, c.logger)
 	switch is := c.releases.current.Load().good; {
 	case is == nil:
-		c.squirrel.reload(c.logger)
+		c.squirrel.reload(c.fsys, c.logger)
 	case was == nil:
 		c.logger.Info(releasesUsed)
 	case is != was:
@@ -251,9 +324,9 @@ func (c *Catalog) reloadReleases() {
 	}
 }
 
-// file is one of the files. Only current may be used outside a look.
+// file is one of the files. Only current may be used outside a reading.
 type file[T any] struct {
-	path     string
+	name     string
 	optional bool // it may be missing as long as it has never been served
 	parse    func([]byte) (_ *T, version string, _ problems)
 	seen     []byte // what was read last; nil if it could not be read
@@ -263,103 +336,106 @@ type file[T any] struct {
 // A state is what is served from a file, and the error if the file now holds
 // something else. It is never modified.
 type state[T any] struct {
-	good    *T
-	version string // of good, for the log
-	err     error
+	good     *T
+	version  string // of good, for the log
+	revision string // of good
+	err      error
 }
 
-func newFile[T any](dir, name string, parse func([]byte) (*T, string, problems)) *file[T] {
-	f := &file[T]{path: filepath.Join(dir, name), parse: parse}
+func newFile[T any](name string, parse func([]byte) (*T, string, problems)) *file[T] {
+	f := &file[T]{name: name, parse: parse}
 	f.current.Store(&state[T]{})
 	return f
 }
 
+func (f *file[T]) addRevision(revisions map[string]string) {
+	if s := f.current.Load(); s.good != nil {
+		revisions[f.name] = s.revision
+	}
+}
+
 // reload loads f and logs what changed.
-func (f *file[T]) reload(logger *slog.Logger) {
-	if !f.load() {
+func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
+	if !f.load(fsys) {
 		return
 	}
 	switch s := f.current.Load(); {
 	case s.err != nil:
-		logger.Error("catalog: file refused, the last good one is served", "file", f.path, "error", s.err)
+		logger.Error("catalog: file refused, the last good one is served", "file", f.name, "error", s.err)
 	case s.good == nil:
-		logger.Info("catalog: refused file removed", "file", f.path)
+		logger.Info("catalog: refused file removed", "file", f.name)
 	default:
-		logger.Info("catalog: file reloaded", "file", f.path, "version", s.version)
+		logger.Info("catalog: file reloaded", "file", f.name, "version", s.version, "revision", s.revision)
 	}
 }
 
 // load reads f and reports whether the current state changed. It compares
 // bytes: a modification time can be too coarse to show a change.
-func (f *file[T]) load() bool {
+func (f *file[T]) load(fsys fs.FS) bool {
 	was := f.current.Load()
-	content, err := read(f.path)
+	content, err := read(fsys, f.name)
 	if err == nil && bytes.Equal(content, f.seen) {
 		return false
 	}
+	f.seen = content
 	if f.optional && was.good == nil && errors.Is(err, fs.ErrNotExist) {
-		f.seen = nil
 		f.current.Store(&state[T]{})
 		return was.err != nil
 	}
+	found := problems(nil).add(err)
 	if err == nil {
-		// A file that is being written in place may give one page of the old
-		// version and the next of the new one, but hardly the same ones twice:
-		// the writer would have to pause.
-		if again, againErr := read(f.path); againErr != nil || !bytes.Equal(again, content) {
-			if was.good != nil {
-				return false // the next look will tell
-			}
-			content, err = nil, errors.New("is being written")
-		}
-	}
-	f.seen = content
-	found := problems{{"", err}}
-	if err == nil {
-		good, version, problems := f.parse(content)
-		if problems == nil {
-			f.current.Store(&state[T]{good, version, nil})
+		var good *T
+		var version string
+		if good, version, found = f.parse(content); found == nil {
+			f.current.Store(&state[T]{good, version, revision(content), nil})
 			return true
 		}
-		found = problems
 	}
-	err = found.join("catalog: " + filepath.Base(f.path) + ": ")
+	err = found.join("catalog: " + f.name + ": ")
 	if was.err != nil && was.err.Error() == err.Error() {
 		return false
 	}
-	f.current.Store(&state[T]{was.good, was.version, err})
+	f.current.Store(&state[T]{was.good, was.version, was.revision, err})
 	return true
 }
 
-// read returns the text of the file at path, never empty.
-func read(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+// read returns the content of a file, never empty.
+func read(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name) // first: opening a pipe waits for a writer
 	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+		return nil, cause(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a regular file")
 	}
-
-	// With room for all of it, the file comes in one piece even if it is being
-	// written in place.
-	var b bytes.Buffer
-	b.Grow(int(min(info.Size(), maxSize)) + bytes.MinRead)
-	if _, err := b.ReadFrom(io.LimitReader(f, maxSize+1)); err != nil {
-		return nil, err
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, cause(err)
 	}
-	if b.Len() > maxSize {
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	switch {
+	case err != nil:
+		return nil, cause(err)
+	case len(content) > maxSize:
 		return nil, errors.New("is larger than 1 MiB")
-	}
-	switch text := bytes.TrimPrefix(b.Bytes(), []byte("\uFEFF")); {
-	case len(text) == 0:
+	case len(content) == 0:
 		return nil, errors.New("is empty")
-	default:
-		return text, nil
 	}
+	return content, nil
+}
+
+// cause returns err without the name of the file, which the caller adds.
+func cause(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// revision returns what [Catalog.Revisions] documents.
+func revision(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:6])
 }

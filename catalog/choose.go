@@ -57,9 +57,19 @@ type Verdict struct {
 	Detail  string `json:"detail"` // the reason in words
 }
 
-// Choose returns the release that the client described by q should install, or
-// nil if there is none, and the reason. If q.Version is invalid, the Reason is
-// empty. The result depends only on q and s.
+// A Decision says which release a client gets, and why.
+type Decision struct {
+	Release *misc.Release // nil if the client gets none
+	Reason  Reason
+
+	Version  string // of the release that is offered, or that Reason is about; empty for ReasonCurrent
+	Channel  string // the client's
+	Platform string // the client's: darwin, win32, linux or other
+	Revision string // of the file that was asked; see [Catalog.Revisions]
+}
+
+// Choose decides which release the client described by q should install. The
+// result depends only on q and s. q.Version must not be the zero Version.
 //
 // It chooses the newest release that meets all of these conditions:
 //
@@ -75,12 +85,12 @@ type Verdict struct {
 // includes it. For the defaults of the other fields, see
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A client
 // below the "minimum" of the file gets the release with "mandatory": true.
-func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
-	c, err := s.client(q)
-	if err != nil {
-		return nil, ""
+func (s *Releases) Choose(q misc.UpdateQuery) Decision {
+	c := s.client(q)
+	d := Decision{Reason: ReasonCurrent, Channel: s.channels[c.channel], Platform: c.platform, Revision: s.revision}
+	if !slices.Contains(platforms, c.platform) {
+		d.Platform = "other"
 	}
-	why := ReasonCurrent
 	for i := range s.releases {
 		r := &s.releases[i]
 		if r.version.Compare(c.version) <= 0 {
@@ -88,24 +98,22 @@ func (s *Releases) Choose(q misc.UpdateQuery) (*misc.Release, Reason) {
 		}
 		b, reason := r.judge(&c)
 		switch {
-		case reason == ReasonUpdate && s.minimum != nil && c.version.Compare(*s.minimum) < 0:
-			return b.mandatory, reason
 		case reason == ReasonUpdate:
-			return b.plain, reason
-		case why == ReasonCurrent && reason != ReasonWithdrawn && reason != ReasonChannel:
-			why = reason
+			d.Release, d.Reason, d.Version = b.plain, reason, r.version.String()
+			if s.minimum != nil && c.version.Compare(*s.minimum) < 0 {
+				d.Release = b.mandatory
+			}
+			return d
+		case d.Reason == ReasonCurrent && reason != ReasonWithdrawn && reason != ReasonChannel:
+			d.Reason, d.Version = reason, r.version.String()
 		}
 	}
-	return nil, why
+	return d
 }
 
-// Explain explains what [Releases.Choose] returns for q. It returns
-// misc.ErrInvalidVersion if q.Version is invalid.
-func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
-	c, err := s.client(q)
-	if err != nil {
-		return nil, err
-	}
+// Explain explains what [Releases.Choose] returns for q.
+func (s *Releases) Explain(q misc.UpdateQuery) *Explanation {
+	c := s.client(q)
 	id := "no id"
 	if c.id != "" {
 		id = fmt.Sprintf("id %q", c.id)
@@ -116,7 +124,7 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 	}
 	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s",
 		c.version, escaped(c.platform), escaped(c.arch), c.os, s.channels[c.channel], id)}
-	_, e.Reason = s.Choose(q)
+	e.Reason = s.Choose(q).Reason
 	e.Releases = make([]Verdict, 0, len(s.releases))
 	offered := false
 	for i := range s.releases {
@@ -132,7 +140,7 @@ func (s *Releases) Explain(q misc.UpdateQuery) (*Explanation, error) {
 		}
 		e.Releases = append(e.Releases, Verdict{r.version.String(), s.channels[r.channel], reason, s.detail(r, &c, reason)})
 	}
-	return e, nil
+	return e
 }
 
 // detail is for people who look for the reason in their releases.json.
@@ -248,12 +256,8 @@ type client struct {
 	id       string
 }
 
-func (s *Releases) client(q misc.UpdateQuery) (client, error) {
-	version, err := misc.ParseVersion(q.Version)
-	if err != nil {
-		return client{}, err
-	}
-	c := client{version: version, platform: cmp.Or(q.Platform, "darwin"), arch: cmp.Or(q.Arch, "x64")}
+func (s *Releases) client(q misc.UpdateQuery) client {
+	c := client{version: q.Version, platform: cmp.Or(q.Platform, "darwin"), arch: cmp.Or(q.Arch, "x64")}
 	if len(q.ClientID) <= 256 { // no installation makes up more, and each rollout hashes it
 		c.id = q.ClientID
 	}
@@ -263,7 +267,7 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 	c.cpus = cpuNames[c.arch]
 	channel := q.Channel
 	if channel == "" {
-		channel, _, _ = strings.Cut(version.Prerelease(), ".")
+		channel, _, _ = strings.Cut(c.version.Prerelease(), ".")
 	}
 	c.channel = max(slices.Index(s.channels, channel), 0)
 	c.os = clientOS(q.OSVersion)
@@ -273,7 +277,7 @@ func (s *Releases) client(q misc.UpdateQuery) (client, error) {
 	if c.os == anyOS {
 		c.os = s.leastOS(&c)
 	}
-	return c, nil
+	return c
 }
 
 // leastOS returns the lowest OS version that a client running one of the

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,8 +120,7 @@ func TestTheOSOfAClientIsReadAsTheClientMeansIt(t *testing.T) {
 		{"win32", "22.6.0", "", "22.6.0"},
 		{"win32", "", "Darwin/22.5.0", "unknown"},
 	} {
-		e, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})
-		require.NoError(t, err)
+		e := s.Explain(misc.UpdateQuery{Version: version(t, "1.0.0"), Platform: tt.platform, OSVersion: tt.osVersion, UserAgent: tt.userAgent})
 		assert.Equal(t, "for OS version 99 or later, and the client's is "+tt.os, e.Releases[0].Detail, tt)
 		unknown := strings.HasSuffix(tt.os, "unknown") || strings.HasSuffix(tt.os, "later")
 		assert.Equal(t, unknown, e.Releases[0].Reason == catalog.ReasonOSUnknown, tt)
@@ -189,8 +187,7 @@ func TestWhatRunsAReleaseHasAnOSThatIsNewEnoughForIt(t *testing.T) {
 		{"1.2.0-beta.1", "darwin", "x64", "unknown"},
 		{"1.1.0", "darwin", "x64", "11.9 or later"},
 	} {
-		e, err := s.Explain(misc.UpdateQuery{Version: tt.version, Platform: tt.platform, Arch: tt.arch})
-		require.NoError(t, err)
+		e := s.Explain(misc.UpdateQuery{Version: version(t, tt.version), Platform: tt.platform, Arch: tt.arch})
 		assert.Contains(t, e.Client, "OS version "+tt.os+",", tt)
 		want := catalog.ReasonOSUnknown
 		switch {
@@ -226,8 +223,7 @@ func TestARolloutIncludesThePlacesBelowIt(t *testing.T) {
 	} {
 		s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"releases":[{"version":"2.0.1","rollout":` + tt.rollout + `,BUILDS}]}`)))
 		require.NoError(t, err)
-		_, reason := s.Choose(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
-		assert.Equal(t, tt.reason, reason, tt)
+		assert.Equal(t, tt.reason, s.Choose(misc.UpdateQuery{Version: version(t, "1.0.0"), ClientID: tt.id}).Reason, tt)
 	}
 }
 
@@ -241,8 +237,7 @@ func TestAPlaceInARolloutIsThatOfEveryInstance(t *testing.T) {
 	} {
 		s, err := catalog.ParseReleases([]byte(abbreviations.Replace(`{"releases":[{"version":"` + tt.version + `","channel":"stable","rollout":0.01,BUILDS}]}`)))
 		require.NoError(t, err)
-		e, err := s.Explain(misc.UpdateQuery{Version: "1.0.0", ClientID: tt.id})
-		require.NoError(t, err)
+		e := s.Explain(misc.UpdateQuery{Version: version(t, "1.0.0"), ClientID: tt.id})
 		assert.Equal(t, "the rollout is at 0.01 %, and the client's place in it is "+tt.place, e.Releases[0].Detail)
 	}
 }
@@ -267,8 +262,7 @@ func TestEachReleaseIsExplained(t *testing.T) {
 		{"version":"2.4.0","builds":[{"platform":"darwin","max_os":"12.0",URL},{"platform":"darwin","min_os":"13.0","max_os":"14",URL},{"platform":"darwin","arch":"arm64",URL}]},
 		{"version":"2.3.0","rollout":50,BUILDS},{"version":"2.2.0",BUILDS},{"version":"2.1.0",BUILDS},{"version":"1.0.0",BUILDS},{"version":"0.9.0","withdrawn":"worse"}]}`)))
 	require.NoError(t, err)
-	e, err := s.Explain(misc.UpdateQuery{Version: "v1.0.0+7", Arch: "universal", OSVersion: "12.1", Channel: "nightly"})
-	require.NoError(t, err)
+	e := s.Explain(misc.UpdateQuery{Version: version(t, "v1.0.0+7"), Arch: "universal", OSVersion: "12.1", Channel: "nightly"})
 	assert.Equal(t, &catalog.Explanation{
 		Client: "1.0.0 on darwin x64, OS version 12.1, channel stable, no id",
 		Reason: catalog.ReasonUpdate,
@@ -288,8 +282,30 @@ func TestEachReleaseIsExplained(t *testing.T) {
 			{"0.9.0", "stable", "withdrawn", "withdrawn: worse"},
 		},
 	}, e)
-	_, err = s.Explain(misc.UpdateQuery{Version: "1.0"})
-	require.ErrorIs(t, err, misc.ErrInvalidVersion)
+}
+
+func TestADecisionSaysWhatItIsAbout(t *testing.T) {
+	file := abbreviations.Replace(`{"minimum":"1.0.1","channels":["stable","beta"],"releases":[{"version":"v2.0.0+7","rollout":0,"builds":[{"platform":"darwin",URL}]},{"version":"1.0.2",BUILDS}]}`)
+	s, err := catalog.ParseReleases([]byte(file))
+	require.NoError(t, err)
+	for text, want := range map[string]catalog.Decision{
+		"version=1.0.0&channel=beta":    {Reason: "update", Version: "1.0.2", Channel: "beta", Platform: "darwin"},
+		"version=1.0.2&platform=darwin": {Reason: "rollout", Version: "2.0.0", Channel: "stable", Platform: "darwin"},
+		"version=1.0.1&platform=win32":  {Reason: "update", Version: "1.0.2", Channel: "stable", Platform: "win32"},
+		"version=2.0.0&platform=plan9":  {Reason: "current", Channel: "stable", Platform: "other"},
+	} {
+		got := s.Choose(query(t, text))
+		assert.Equal(t, want.Reason == "update", got.Release != nil, text)
+		want.Release, want.Revision = got.Release, revision(file)
+		assert.Equal(t, want, got, text)
+	}
+}
+
+func version(t testing.TB, text string) misc.Version {
+	t.Helper()
+	v, err := misc.ParseVersion(text)
+	require.NoError(t, err)
+	return v
 }
 
 // releasesHost serves a releases.json over HTTP.
@@ -310,13 +326,13 @@ func newReleasesHost(t *testing.T, releases string) *releasesHost {
 func newHostOver(t *testing.T, squirrel, releases string) *releasesHost {
 	t.Helper()
 	h := &releasesHost{t: t}
-	dir := newDir(t, squirrel, goodClients)
+	d := newDirectory(squirrel, goodClients)
 	if releases != "" {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(releases), 0o600))
+		d.swap("releases.json", releases)
 	}
 	var err error
-	h.Catalog, err = catalog.Open(dir, catalog.Config{
-		Decided: func(_ context.Context, _ misc.UpdateQuery, why catalog.Reason) { h.reason = why },
+	h.Catalog, err = catalog.Open(d, catalog.Config{
+		Decided: func(_ context.Context, _ misc.UpdateQuery, d catalog.Decision) { h.reason = d.Reason },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)

@@ -18,11 +18,11 @@ func parseClientVersions(data []byte) (*misc.ClientVersions, string, problems) {
 		return nil, "", o.found
 	}
 	f := misc.ClientVersionsFields{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.rest}
-	v, err := misc.NewClientVersions(f)
-	if found := o.found.add(err); found != nil {
-		return nil, "", found
+	if o.found != nil {
+		return nil, "", o.found
 	}
-	return v, "iOS " + f.IOS.Version + ", Android " + f.Android.Version, nil
+	v, err := misc.NewClientVersions(f)
+	return v, "iOS " + f.IOS.Version + ", Android " + f.Android.Version, o.found.add(err)
 }
 
 func (o *object) client(platform string) misc.ClientVersion {
@@ -31,8 +31,12 @@ func (o *object) client(platform string) misc.ClientVersion {
 		o.add(platform, "required: clients cannot do without it")
 		return misc.ClientVersion{}
 	}
-	c := parseObject(value, platform+".")
-	v := misc.ClientVersion{Version: c.text("version"), Build: c.text("build"), URL: c.text("url"), Extra: c.rest}
+	path := platform + "."
+	c := parseObject(value, path)
+	var v misc.ClientVersion
+	if c.found == nil {
+		v = misc.ClientVersion{Version: c.checked("version", path+"version"), Build: c.checked("build", path+"build"), URL: c.checked("url", path+"url"), Extra: c.rest}
+	}
 	o.found = append(o.found, c.found...)
 	return v
 }

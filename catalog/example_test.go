@@ -5,36 +5,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
-	"os"
-	"path/filepath"
+	"testing/fstest"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
 )
 
 func ExampleOpen() {
-	dir, err := os.MkdirTemp("", "versions")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	for name, content := range map[string]string{
-		"squirrel.json": `{"version": "1.0.2", "url": "https://downloads.example.com/SealTalk-1.0.2.zip"}`,
-		"client_version.json": `{
+	files := fstest.MapFS{ // in a server: os.DirFS("versions"), an embed.FS, …
+		"squirrel.json": {Data: []byte(`{"version": "1.0.2", "url": "https://downloads.example.com/SealTalk-1.0.2.zip"}`)},
+		"client_version.json": {Data: []byte(`{
 			"iOS": {"version": "1.0.5", "build": "201607181821", "url": "https://downloads.example.com/app.plist"},
 			"Android": {"version": "1.0.5", "url": "https://downloads.example.com/SealTalk-1.0.5.apk"}
-		}`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			log.Fatal(err)
-		}
+		}`)},
 	}
-
-	versions, err := catalog.Open(dir, catalog.Config{}) // for misc.Config.Versions
+	versions, err := catalog.Open(files, catalog.Config{}) // for misc.Config.Versions
 	if err != nil {
 		log.Fatal(err)
 	}
-	release, err := versions.LatestRelease(context.Background(), misc.UpdateQuery{Version: "1.0.0"})
+	query, err := misc.ParseUpdateQuery("version=1.0.0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	release, err := versions.LatestRelease(context.Background(), query)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,23 +54,27 @@ func ExampleParseReleases() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, q := range []misc.UpdateQuery{
-		{Version: "1.0.0", ClientID: "alice"}, // among the first 5 %
-		{Version: "1.0.0", ClientID: "carol"}, // not among them
-		{Version: "1.0.2", ClientID: "carol"},
-		{Version: "1.1.0"},
+	for _, client := range []string{
+		"version=1.0.0&id=alice", // among the first 5 %
+		"version=1.0.0&id=carol", // not among them
+		"version=1.0.2&id=carol",
+		"version=1.1.0",
 	} {
-		release, why := releases.Choose(q)
-		if release == nil {
-			fmt.Println("nothing:", why)
+		q, err := misc.ParseUpdateQuery(client)
+		if err != nil {
+			log.Fatal(err)
+		}
+		d := releases.Choose(q)
+		if d.Release == nil {
+			fmt.Println("nothing:", d.Reason, d.Version)
 			continue
 		}
-		fmt.Println(release.Version())
+		fmt.Println(d.Version)
 	}
 	// Output:
 	// 1.1.0
 	// 1.0.2
-	// nothing: rollout
+	// nothing: rollout 1.1.0
 	// nothing: current
 }
 
@@ -85,9 +82,9 @@ func ExampleParseRelease() {
 	_, err := catalog.ParseRelease([]byte(`{"version": "1.0", "url": "SealTalk.zip", "notes": 5}`))
 	fmt.Println(err)
 	// Output:
-	// catalog: notes: must be a string
 	// catalog: version: "1.0" is not a semantic version such as 1.0.2
 	// catalog: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
+	// catalog: notes: must be a string
 }
 
 // An id that is a number needs a codec. One that is a string is a public id already.

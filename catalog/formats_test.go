@@ -52,13 +52,13 @@ func TestAFileGoesOutAsItIsOrItsProblemsAreNamed(t *testing.T) {
 		{
 			format: "release", name: "every problem at once, one for each key", file: `{"version":102,"url":"SealTalk.zip","name":["x"],"pub_date":"2017-05-05T10:00:00.5Z"}`,
 			problems: `version: must be a string
-name: must be a string
 url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
+name: must be a string
 pub_date: "2017-05-05T10:00:00.5Z" is neither 2006-01-02 nor 2006-01-02T15:04:05Z, without fractions of a second`,
 		},
 		{
 			format: "release", name: "nothing of what is required", file: `{}`,
-			problems: `version: "" is not a semantic version such as 1.0.2
+			problems: `version: required
 url: "" is not an absolute, percent-encoded https or http URL`,
 		},
 		{format: "clients", name: "as documented", file: documentedClients, want: documentedClients},
@@ -76,17 +76,17 @@ url: "" is not an absolute, percent-encoded https or http URL`,
 		{
 			format: "clients", name: "every problem at once, one for each key", file: `{"iOS":{"version":5,"build":"2016-07-18","url":"app.plist"},"Android":"1.0.5"}`,
 			problems: `iOS.version: must be a string
-Android: must be a JSON object
 iOS.build: "2016-07-18" is not a time in the form yyyyMMddHHmm
-iOS.url: "app.plist" is not an absolute, percent-encoded URL`,
+iOS.url: "app.plist" is not an absolute, percent-encoded URL
+Android: must be a JSON object`,
 		},
 		{
 			format: "clients", name: "nothing of what is required", file: `{"iOS":{},"Android":{}}`,
 			problems: `iOS.version: required
+iOS.build: required
 iOS.url: "" is not an absolute, percent-encoded URL
 Android.version: required
-Android.url: "" is not an absolute, percent-encoded URL
-iOS.build: required, in the form yyyyMMddHHmm`,
+Android.url: "" is not an absolute, percent-encoded URL`,
 		},
 		{
 			format: "clients", name: "a build that Android has is checked too", file: `{"iOS":{"version":"1","build":"201607181821","url":"https://x.test"},"Android":{"version":"1","build":"201613181821","url":"https://x.test/ä"}}`,
@@ -109,14 +109,14 @@ Android.url: "https://x.test/ä" is not an absolute, percent-encoded URL`,
 			file: `[{"id":0,"type":"group"},{"id":4294967296,"type":"room"},{"id":1.5,"type":"chatroom","memberCount":"9","maxMemberCount":-1},7,{"type":"chatroom","id":true,"name":["a"]},{"id":"","type":null}]`,
 			problems: `[0].id: must be a public id or a number from 1 to 4294967295
 [1].id: must be a public id or a number from 1 to 4294967295
+[1].type: "room" is neither chatroom nor group
 [2].id: must be a public id or a number from 1 to 4294967295
-[2].memberCount: must be a whole number
+[2].name: required
+[2].memberCount: must be a whole number that is not negative
+[2].maxMemberCount: must be a whole number that is not negative
 [3]: must be a JSON object
 [4].id: must be a public id or a number from 1 to 4294967295
 [4].name: must be a string
-[1].type: "room" is neither chatroom nor group
-[2].name: required for a chat room
-[2].maxMemberCount: -1 is negative
 [5].id: required
 [5].type: "" is neither chatroom nor group`,
 		},

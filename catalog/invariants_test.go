@@ -108,9 +108,9 @@ func randomFile(t *testing.T, r *rand.Rand) (releasesFile, *catalog.Releases) {
 	}
 }
 
-func randomQuery(r *rand.Rand) misc.UpdateQuery {
+func randomQuery(t *testing.T, r *rand.Rand) misc.UpdateQuery {
 	return misc.UpdateQuery{
-		Version:   pick(r, slices.Concat(randomVersions, []string{"0.9.0", "v1.0.0+7", "1.0.0-rc.1", "3.0.0"})...),
+		Version:   version(t, pick(r, slices.Concat(randomVersions, []string{"0.9.0", "v1.0.0+7", "1.0.0-rc.1", "3.0.0"})...)),
 		Platform:  pick(r, "", "darwin", "darwin", "win32", "linux", "plan9"),
 		Arch:      pick(r, "", "x64", "arm64", "universal", "ia32", "mips"),
 		OSVersion: pick(r, "", "", "10.12.6", "10.13", "10.16", "11.7", "12", "12.3.1", "13.0", "14.4", "21.6.0", "nonsense"),
@@ -130,9 +130,8 @@ type answered struct {
 // with it.
 func choose(t *testing.T, s *catalog.Releases, q misc.UpdateQuery) *answered {
 	t.Helper()
-	r, why := s.Choose(q)
-	e, err := s.Explain(q)
-	require.NoError(t, err)
+	d, e := s.Choose(q), s.Explain(q)
+	r, why := d.Release, d.Reason
 	require.Equal(t, why, e.Reason)
 	offered := slices.IndexFunc(e.Releases, func(v catalog.Verdict) bool { return v.Reason == catalog.ReasonUpdate })
 	if r == nil {
@@ -203,15 +202,15 @@ func TestWhatHoldsForEveryFileAndEveryClient(t *testing.T) {
 		withdrawn := f.with(func(f *releasesFile) { f.Releases[place].Withdrawn = "bad" }).parse(t) // or nil, if minimum forbids it
 		free := f.with(func(f *releasesFile) { f.Minimum = "" }).parse(t)
 		for range 20 {
-			q := randomQuery(r)
+			q := randomQuery(t, r)
 			is := choose(t, s, q)
 			about := fmt.Sprintf("%+v\n%+v\n%+v", f, q, is)
 
 			if is != nil {
-				require.Positive(t, compare(t, is.Version, q.Version), about)
+				require.Positive(t, compare(t, is.Version, q.Version.String()), about)
 				i := slices.IndexFunc(f.Releases, func(r releaseFile) bool { return r.Version == is.Version })
 				require.Empty(t, f.Releases[i].Withdrawn, about)
-				require.Equal(t, f.Minimum != "" && compare(t, q.Version, f.Minimum) < 0, is.Mandatory, about)
+				require.Equal(t, f.Minimum != "" && compare(t, q.Version.String(), f.Minimum) < 0, is.Mandatory, about)
 				if has := known(q); has != nil {
 					require.LessOrEqual(t, slices.Compare(numbers(strings.TrimPrefix(is.URL, "https://x.test/")), has), 0, about)
 				}
@@ -236,7 +235,7 @@ func TestWhatHoldsForEveryFileAndEveryClient(t *testing.T) {
 			for is != nil {
 				require.False(t, installed[is.Version], about)
 				installed[is.Version] = true
-				q.Version = is.Version
+				q.Version = version(t, is.Version)
 				is = choose(t, s, q)
 			}
 		}
@@ -245,11 +244,12 @@ func TestWhatHoldsForEveryFileAndEveryClient(t *testing.T) {
 
 func TestARolloutHasItsShareOfTheClients(t *testing.T) {
 	const ids = 20_000
+	v := version(t, "1.0.0")
 	included := func(version string, rollout float64) (all [ids]bool, n int) {
 		s := releasesFile{Channels: []string{"stable"}, Releases: []releaseFile{{Version: version, Rollout: rollout, Builds: []buildFile{{URL: "https://x.test/0"}}}}}.parse(t)
 		for i := range ids {
-			r, _ := s.Choose(misc.UpdateQuery{Version: "1.0.0", ClientID: fmt.Sprint("client-", i)})
-			if all[i] = r != nil; all[i] {
+			d := s.Choose(misc.UpdateQuery{Version: v, ClientID: fmt.Sprint("client-", i)})
+			if all[i] = d.Release != nil; all[i] {
 				n++
 			}
 		}
@@ -306,13 +306,11 @@ func FuzzChoose(f *testing.F) {
 			require.Nil(t, s)
 			return
 		}
-		q := misc.UpdateQuery{Version: version, Platform: platform, Arch: arch, OSVersion: osVersion, Channel: channel, ClientID: id, UserAgent: userAgent}
-		if !misc.ValidVersion(version) {
-			r, why := s.Choose(q)
-			require.Nil(t, r)
-			require.Empty(t, why)
+		v, err := misc.ParseVersion(version)
+		if err != nil {
 			return
 		}
+		q := misc.UpdateQuery{Version: v, Platform: platform, Arch: arch, OSVersion: osVersion, Channel: channel, ClientID: id, UserAgent: userAgent}
 		if is := choose(t, s, q); is != nil {
 			require.Positive(t, compare(t, is.Version, version))
 		}

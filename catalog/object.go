@@ -40,6 +40,7 @@ var errNoObject = errors.New("must be a JSON object")
 
 // parse reads one JSON value, an object or a list, into v.
 func parse(data []byte, v any) error {
+	data = withoutBOM(data)
 	if !utf8.Valid(data) {
 		return errors.New("is not valid UTF-8")
 	}
@@ -52,6 +53,8 @@ func parse(data []byte, v any) error {
 	}
 	return nil
 }
+
+func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\uFEFF")) }
 
 // take removes and returns the value under key; null counts as missing.
 func (o *object) take(key string) json.RawMessage {
@@ -66,6 +69,17 @@ func (o *object) take(key string) json.RawMessage {
 
 func (o *object) text(key string) string {
 	s, _ := o.given(key)
+	return s
+}
+
+// checked returns the string under key, which must be valid for the field of
+// that name; see [misc.CheckField].
+func (o *object) checked(key, name string) string {
+	before := len(o.found)
+	s := o.text(key)
+	if problem := misc.CheckField(name, s); problem != "" && len(o.found) == before {
+		o.add(key, "%s", problem)
+	}
 	return s
 }
 
@@ -90,7 +104,7 @@ func (o *object) version(key string) *misc.Version {
 	}
 	v, err := misc.ParseVersion(s)
 	if err != nil {
-		o.add(key, "%q is not a semantic version such as 1.0.2", s)
+		o.add(key, "%.100q is not a semantic version such as 1.0.2", s)
 		return nil
 	}
 	return &v
@@ -125,37 +139,12 @@ type problem struct {
 
 type problems []problem
 
-// merge adds the problems of a constructor's error with these keys, except about
-// keys that have a problem already.
-func (o *object) merge(err error, keys ...string) {
-	for _, p := range problems(nil).add(err) {
-		if slices.Contains(keys, p.key) && !slices.ContainsFunc(o.found, func(known problem) bool { return known.key == o.path+p.key }) {
-			o.add(p.key, "%w", p.cause)
-		}
-	}
-}
-
-// add returns p with those of a constructor's error, except about keys that p
-// names already.
+// add returns p with err, if it is not nil, as a problem with the whole file.
 func (p problems) add(err error) problems {
 	if err == nil {
 		return p
 	}
-	all, errs := slices.Clone(p), []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = joined.Unwrap()
-	}
-	for _, err := range errs {
-		var f *misc.FieldError
-		if !errors.As(err, &f) {
-			all = append(all, problem{"", err})
-		} else if !slices.ContainsFunc(p, func(known problem) bool {
-			return known.key == f.Field || strings.HasPrefix(f.Field, known.key+".")
-		}) {
-			all = append(all, problem{f.Field, errors.New(f.Problem)})
-		}
-	}
-	return all
+	return append(p, problem{"", err})
 }
 
 // join returns the problems as one error, each behind prefix.
@@ -173,7 +162,7 @@ func (p problems) join(prefix string) error {
 // repeated returns a problem for each key that appears twice in one object of
 // data, which is valid JSON, up to a hundred.
 func repeated(data []byte) (found problems) {
-	d := json.NewDecoder(bytes.NewReader(data))
+	d := json.NewDecoder(bytes.NewReader(withoutBOM(data)))
 	d.UseNumber()
 	var path []string
 	var read func() error

@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"cmp"
-	_ "embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -30,18 +29,18 @@ func parseRelease(data []byte) (*misc.Release, misc.ReleaseFields, problems) {
 		return nil, misc.ReleaseFields{}, o.found
 	}
 	fields := misc.ReleaseFields{
-		Version: o.text("version"),
-		URL:     o.text("url"),
+		Version: o.checked("version", "version"),
+		URL:     o.checked("url", "url"),
 		Name:    o.text("name"),
 		Notes:   o.text("notes"),
-		PubDate: o.text("pub_date"),
+		PubDate: o.checked("pub_date", "pub_date"),
 		Extra:   o.rest,
 	}
-	r, err := misc.NewRelease(fields)
-	if found := o.found.add(err); found != nil {
-		return nil, fields, found
+	if o.found != nil {
+		return nil, fields, o.found
 	}
-	return r, fields, nil
+	r, err := misc.NewRelease(fields)
+	return r, fields, o.found.add(err)
 }
 
 // parseSquirrel returns one release for everyone.
@@ -52,13 +51,14 @@ func parseSquirrel(data []byte) (*Releases, string, problems) {
 	}
 	version, err := misc.ParseVersion(fields.Version)
 	only := release{version: version, pubDate: fields.PubDate, rollout: everyone, builds: []build{{os: anyOS, plain: r}}}
-	return &Releases{file: "squirrel.json", channels: []string{"stable"}, releases: []release{only}}, fields.Version, found.add(err)
+	return &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}, fields.Version, found.add(err)
 }
 
 // Releases are the desktop releases of a releases.json. They are immutable.
 // Make them with [ParseReleases].
 type Releases struct {
 	file     string        // the name, for warnings
+	revision string        // of the bytes of the file
 	channels []string      // most stable first
 	minimum  *misc.Version // nil: none
 	releases []release     // newest first
@@ -86,6 +86,9 @@ type build struct {
 	mandatory *misc.Release // nil without a minimum
 }
 
+// platforms are those that a build can name.
+var platforms = []string{"darwin", "win32", "linux"}
+
 // cpus is a set of CPUs. The empty set stands for any.
 type cpus uint
 
@@ -96,14 +99,6 @@ const (
 )
 
 var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "universal": x64 | arm64}
-
-//go:embed releases.schema.json
-var releasesSchema []byte
-
-// ReleasesSchema returns the JSON Schema of releases.json, for editors.
-// [ParseReleases] checks more than the schema can express. The caller may
-// modify the returned slice.
-func ReleasesSchema() []byte { return slices.Clone(releasesSchema) }
 
 // ParseReleases parses a releases.json, whose keys are described in
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A key that is
@@ -122,7 +117,7 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 	if o.found != nil {
 		return nil, "", o.found
 	}
-	s := &Releases{file: "releases.json", channels: o.channels(), minimum: o.version("minimum")}
+	s := &Releases{file: "releases.json", revision: revision(data), channels: o.channels(), minimum: o.version("minimum")}
 	list, given := o.list("releases")
 	if !given {
 		o.add("releases", "required, but may be empty")
@@ -220,11 +215,8 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		return r, false
 	}
 	fields := misc.ReleaseFields{
-		Version: o.text("version"), Name: o.text("name"), Notes: o.text("notes"), PubDate: o.text("pub_date"),
-		URL: "https://example.com/", // any will do: each build has its own
+		Version: o.checked("version", "version"), Name: o.text("name"), Notes: o.text("notes"), PubDate: o.checked("pub_date", "pub_date"),
 	}
-	_, err := misc.NewRelease(fields)
-	o.merge(err, "version", "pub_date")
 	version, err := misc.ParseVersion(fields.Version)
 	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
 	ok = err == nil
@@ -240,9 +232,10 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	if len(list) == 0 && why == "" && (list != nil || !given) {
 		o.add("builds", "at least one is required, except for a withdrawn release")
 	}
+	valid := o.found == nil
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
-		b := in.build(fields, s.minimum != nil)
+		b := in.build(fields, valid, s.minimum != nil)
 		if in.found != nil {
 			b = build{platform: "faulty"} // so that it ties with no other build
 		} else if k := slices.IndexFunc(r.builds, b.ties); k >= 0 {
@@ -294,8 +287,9 @@ func (o *object) rollout() int {
 	return int(hundredths) * (everyone / 100_00)
 }
 
-// build reads one of the builds of a release with these fields.
-func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
+// build reads one of the builds of a release with these fields. It makes no
+// misc.Release if they are not valid.
+func (o *object) build(fields misc.ReleaseFields, valid, minimum bool) (b build) {
 	if o.found != nil {
 		return b
 	}
@@ -309,7 +303,7 @@ func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
 	if b.os.min.compare(b.os.max) > 0 {
 		o.add("max_os", "is below min_os")
 	}
-	fields.URL = o.text("url")
+	fields.URL = o.checked("url", "url")
 	if extra := o.take("extra"); extra != nil {
 		in := parseObject(extra, o.path+"extra.")
 		for _, key := range []string{"version", "url", "name", "notes", "pub_date", "mandatory"} {
@@ -322,22 +316,25 @@ func (o *object) build(fields misc.ReleaseFields, minimum bool) (b build) {
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
+	if o.found != nil || !valid {
+		return b
+	}
 	var err error
 	b.plain, err = misc.NewRelease(fields)
-	o.merge(err, "url") // the release has named its own problems
-	if err == nil && minimum {
+	o.found = o.found.add(err)
+	if minimum {
 		extra := map[string]json.RawMessage{"mandatory": json.RawMessage("true")}
 		maps.Copy(extra, fields.Extra)
 		fields.Extra = extra
 		b.mandatory, err = misc.NewRelease(fields)
-		o.merge(err, "mandatory")
+		o.found = o.found.add(err)
 	}
 	return b
 }
 
 func (o *object) platform() string {
 	platform, given := o.given("platform")
-	if given && !slices.Contains([]string{"darwin", "win32", "linux"}, platform) {
+	if given && !slices.Contains(platforms, platform) {
 		o.add("platform", "%q is not darwin, win32 or linux", platform)
 	}
 	return platform

@@ -63,7 +63,7 @@ channels[4]: "a" appears twice`},
 		{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},{"version":"1.0.3","channel":"beta",BUILDS}]}`,
 		"minimum: needs a release for everyone, on channel stable, not withdrawn and with a rollout of 100, whose version is at least 1.0.0"},
 
-	{"versions", `{"releases":[{BUILDS},{"version":"1.0","channel":"stable",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: "" is not a semantic version such as 1.0.2
+	{"versions", `{"releases":[{BUILDS},{"version":"1.0","channel":"stable",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: required
 releases[1].version: "1.0" is not a semantic version such as 1.0.2
 releases[2].version: must be a string`},
 	{"versions that are equal", `{"releases":[{"version":"v1.0.2+1",BUILDS},{"version":"1.0.2",BUILDS}]}`, "releases[1].version: 1.0.2 is also at releases[0].version"},

@@ -32,50 +32,56 @@ func parseSquare(data []byte, codec *n3d.Codec) (*misc.Square, string, problems)
 	entries := make([]misc.SquareEntry, len(list))
 	for i, raw := range list {
 		o := parseObject(raw, fmt.Sprintf("[%d].", i))
-		entries[i] = misc.SquareEntry{
-			ID:             o.id(codec),
-			Type:           o.text("type"),
-			Name:           o.text("name"),
-			PortraitURI:    o.text("portraitUri"),
-			MemberCount:    o.number("memberCount"),
-			MaxMemberCount: o.number("maxMemberCount"),
-			Extra:          o.rest,
+		if o.found == nil {
+			entries[i] = o.entry(codec)
 		}
 		found = append(found, o.found...)
 	}
-	s, err := misc.NewSquare(entries)
-	if found = found.add(err); found != nil {
+	if found != nil {
 		return nil, "", found
 	}
-	return s, fmt.Sprint(len(list), " entries"), nil
+	s, err := misc.NewSquare(entries)
+	return s, fmt.Sprint(len(list), " entries"), found.add(err)
+}
+
+func (o *object) entry(codec *n3d.Codec) misc.SquareEntry {
+	id, kind := o.id(codec), o.checked("type", "type")
+	return misc.SquareEntry{
+		ID:             id,
+		Type:           kind,
+		Name:           o.checked("name", kind+".name"),
+		PortraitURI:    o.text("portraitUri"),
+		MemberCount:    o.number("memberCount"),
+		MaxMemberCount: o.number("maxMemberCount"),
+		Extra:          o.rest,
+	}
 }
 
 func (o *object) id(codec *n3d.Codec) string {
+	if value := o.rest["id"]; value == nil || value[0] == '"' || string(value) == "null" {
+		return o.checked("id", "id")
+	}
 	value := o.take("id")
-	var s string
-	if value == nil || json.Unmarshal(value, &s) == nil {
-		return s
-	}
 	var n uint32
-	if json.Unmarshal(value, &n) != nil || n == 0 {
+	switch err := json.Unmarshal(value, &n); {
+	case err != nil || n == 0:
 		o.add("id", "must be a public id or a number from 1 to 4294967295")
-		return ""
-	}
-	if codec == nil {
+	case codec == nil:
 		o.add("id", "is a number, which needs a codec (Config.Codec)")
-		return ""
+	default:
+		public, err := codec.Encode(n)
+		if err != nil {
+			o.add("id", "%w", err)
+		}
+		return public
 	}
-	public, err := codec.Encode(n)
-	if err != nil {
-		o.add("id", "%w", err)
-	}
-	return public
+	return ""
 }
 
 func (o *object) number(key string) int {
 	var n int
-	if value := o.take(key); value != nil && json.Unmarshal(value, &n) != nil {
-		o.add(key, "must be a whole number")
+	if value := o.take(key); value != nil && (json.Unmarshal(value, &n) != nil || n < 0) {
+		o.add(key, "must be a whole number that is not negative")
 	}
 	return n
 }

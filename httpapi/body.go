@@ -1,10 +1,12 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -26,9 +28,13 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*body, error
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "Content-Type must be application/json, in UTF-8")
 	}
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", h.cfg.MaxBodyBytes))
+	if r.ContentLength > h.cfg.MaxBodyBytes { // before reading, which would ask a client that waits for 100 Continue to send it
+		return nil, tooLarge
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", tooLarge.Limit))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return nil, tooLarge
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "body ended early")
@@ -37,7 +43,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*body, error
 		return nil, refuse(http.StatusBadRequest, "body must be UTF-8")
 	}
 	b := &body{}
-	err = json.Unmarshal(data, &b.fields)
+	err = json.Unmarshal(bytes.TrimPrefix(data, []byte("\uFEFF")), &b.fields)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 		return nil, refuse(http.StatusBadRequest, fmt.Sprintf("body is not valid JSON: %v (at byte %d)", syntax, syntax.Offset))
 	}
@@ -95,22 +101,24 @@ func (b *body) text(field, problem string) string {
 	return s
 }
 
-// number reads a whole number, or a string that holds one, as older clients
-// send it. A number that is out of range becomes -1, which no field accepts.
+// number reads a whole number as JSON writes it, 1 or 1.0 or 1e0, or a string of
+// digits, as older clients send it. A number that is out of range becomes -1,
+// which no field accepts.
 func (b *body) number(field, problem string) int {
 	raw := b.required(field)
-	value := string(raw)
-	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &value) != nil {
-		value = ""
+	if text := ""; json.Unmarshal(raw, &text) == nil {
+		digits := strings.TrimPrefix(text, "-")
+		if digits == "" || strings.Trim(digits, "0123456789") != "" || digits[0] == '0' && text != "0" {
+			b.wrong(field, problem)
+		}
+		raw = []byte(text)
 	}
-	digits := strings.TrimPrefix(value, "-")
-	if digits == "" || strings.Trim(digits, "0123456789") != "" || digits[0] == '0' && value != "0" {
+	n, err := strconv.ParseFloat(string(raw), 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), n != math.Trunc(n):
 		b.wrong(field, problem)
-		return -1
+	case math.Abs(n) <= math.MaxInt32:
+		return int(n)
 	}
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return -1
-	}
-	return n
+	return -1
 }

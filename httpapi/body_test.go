@@ -1,10 +1,14 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -63,9 +67,10 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 			{`{"id":"z2mlAvb0c"}`, field + mistyped},
 		}
 	}
+	target := append(text("targetId", " must be a string"), fault{`"` + strings.Repeat("x", 257) + `"`, "targetId must have 1 to 256 bytes"})
 	number := func(field, mistyped string) []fault {
 		faults := []fault{{``, field + " is required"}, {`null`, field + " is required"}}
-		for _, value := range []string{`1.5`, `1.0`, `1e0`, `"01"`, `"1.5"`, `""`, `" 1"`, `"+1"`, `"-"`, `"-01"`, `-0`, `"-0"`, `"1 "`, `"0x1"`, `"PRIVATE"`, `"１"`, `"1\u0000"`, `true`, `false`, `[1]`, `{}`, `{"a":1}`} {
+		for _, value := range []string{`1.5`, `15e-1`, `"01"`, `"1.5"`, `"1.0"`, `"1e0"`, `"NaN"`, `"Inf"`, `"0x1"`, `"1_0"`, `""`, `" 1"`, `"+1"`, `"-"`, `"-01"`, `"-0"`, `"1 "`, `"PRIVATE"`, `"１"`, `"1\u0000"`, `true`, `false`, `[1]`, `{}`, `{"a":1}`} {
 			faults = append(faults, fault{value, field + mistyped})
 		}
 		return faults
@@ -73,7 +78,7 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	for path, fields := range map[string]map[string][]fault{
 		"send_message": {
 			"conversationType": text("conversationType", " must be PRIVATE or GROUP"),
-			"targetId":         text("targetId", " must be a string"),
+			"targetId":         target,
 			"objectName":       append(text("objectName", " must be a string"), fault{`"` + strings.Repeat("a", 33) + `"`, objectName}, fault{`"` + strings.Repeat("你", 33) + `"`, objectName}, fault{`"my\n"`, objectName}, fault{`"\u0000"`, objectName}, fault{`" "`, objectName}),
 			"content": {
 				{``, "content is required"},
@@ -88,14 +93,14 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 		},
 		"set_screen_capture": {
 			"conversationType": number("conversationType", " must be 1 (private) or 3 (group)"),
-			"targetId":         text("targetId", " must be a string"),
+			"targetId":         target,
 			"noticeStatus": append(number("noticeStatus", " must be 0 (off) or 1 (on)"),
 				fault{`2`, "noticeStatus must be 0 (off) or 1 (on)"}, fault{`-1`, "noticeStatus must be 0 (off) or 1 (on)"},
 				fault{`"2"`, "noticeStatus must be 0 (off) or 1 (on)"}, fault{`4294967297`, "noticeStatus must be 0 (off) or 1 (on)"},
-				fault{`18446744073709551617`, "noticeStatus must be 0 (off) or 1 (on)"}),
+				fault{`1e400`, "noticeStatus must be 0 (off) or 1 (on)"}, fault{`18446744073709551617`, "noticeStatus must be 0 (off) or 1 (on)"}),
 		},
-		"get_screen_capture": {"conversationType": number("conversationType", " must be 1 (private) or 3 (group)"), "targetId": text("targetId", " must be a string")},
-		"send_sc_msg":        {"conversationType": number("conversationType", " must be 1 (private) or 3 (group)"), "targetId": text("targetId", " must be a string")},
+		"get_screen_capture": {"conversationType": number("conversationType", " must be 1 (private) or 3 (group)"), "targetId": target},
+		"send_sc_msg":        {"conversationType": number("conversationType", " must be 1 (private) or 3 (group)"), "targetId": target},
 	} {
 		for field, faults := range fields {
 			for _, fault := range faults {
@@ -111,7 +116,7 @@ func TestWrongFieldsAreNamed(t *testing.T) {
 	}
 	for path, values := range map[string][]string{
 		"send_message":       {`"private"`, `"1"`, `"CHATROOM"`, `"PRIVATE "`},
-		"set_screen_capture": {`0`, `2`, `7`, `-1`, `"7"`, `4294967297`, `18446744073709551617`, strings.Repeat("9", 100_000)},
+		"set_screen_capture": {`0`, `2`, `7`, `-1`, `"7"`, `4294967297`, `18446744073709551617`, `1e400`, `-1e400`, `-0`, `7.0`, strings.Repeat("9", 100_000)},
 		"send_sc_msg":        {`0`, `2`, `7`, `-3`, `"4"`, `4294967299`},
 	} {
 		for _, value := range values {
@@ -169,7 +174,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		{name: "half a body", method: "POST", target: "/misc/set_screen_capture", body: `{"conversationType":1,`, status: 400, message: "body is not valid JSON: "},
 		{name: "JavaScript", method: "POST", target: "/misc/set_screen_capture", body: `{conversationType:1}`, status: 400, message: "body is not valid JSON: "},
 		{name: "a second value", method: "POST", target: "/misc/set_screen_capture", body: long(1) + `{}`, status: 400, message: "body is not valid JSON: "},
-		{name: "a byte order mark", method: "POST", target: "/misc/set_screen_capture", body: "\ufeff" + long(1), status: 400, message: "body is not valid JSON: "},
+		{name: "two byte order marks", method: "POST", target: "/misc/set_screen_capture", body: "\ufeff\ufeff" + long(1), status: 400, message: "body is not valid JSON: "},
 		{name: "an array", method: "POST", target: "/misc/set_screen_capture", body: `[` + long(1) + `]`, status: 400, message: "body must be a JSON object"},
 		{name: "null", method: "POST", target: "/misc/set_screen_capture", body: `null`, status: 400, message: "body must be a JSON object"},
 		{name: "a string", method: "POST", target: "/misc/set_screen_capture", body: `"{}"`, status: 400, message: "body must be a JSON object"},
@@ -209,8 +214,25 @@ func TestMediaTypesThatAreJSON(t *testing.T) {
 func TestABodyAsLargeAsTheLimit(t *testing.T) {
 	h := newHost(t)
 	h.http.MaxBodyBytes = int64(len(good["send_sc_msg"]))
+	unsaid := func(r *http.Request) { r.ContentLength = -1 }
 	assert.Equal(t, 200, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]).Code)
 	assert.Equal(t, 413, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ").Code)
+	assert.Equal(t, 413, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ", unsaid).Code)
+}
+
+func TestAClientThatWaitsFor100ContinueIsToldAtOnce(t *testing.T) {
+	server := httptest.NewServer(newHost(t).handler(t))
+	defer server.Close()
+	for size, want := range map[int]string{256<<10 + 1: "HTTP/1.1 413 ", 1: "HTTP/1.1 100 "} {
+		c, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(c, "POST /misc/send_sc_msg HTTP/1.1\r\nHost: x\r\nX-User: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", alice, size)
+		require.NoError(t, err)
+		line, err := bufio.NewReader(c).ReadString('\n')
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(line, want), line)
+		require.NoError(t, c.Close())
+	}
 }
 
 func TestABodyThatEndsEarly(t *testing.T) {

@@ -30,7 +30,6 @@ package httpapi
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -42,13 +41,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 )
-
-// DefaultMaxBodyBytes is the limit on the body of a POST if Config.MaxBodyBytes
-// is 0.
-const DefaultMaxBodyBytes = 256 << 10
 
 // Config configures a Handler. Service and CurrentUser are required.
 type Config struct {
@@ -65,9 +61,9 @@ type Config struct {
 	CurrentUser func(*http.Request) (string, error)
 
 	// NotLoggedInCode is the code in the body of the 403 for a request without
-	// a login. 0 means 403. It must not be negative or 200. SealTalk's clients
-	// of 2025 show their login page only if it is 1000. Older clients log their
-	// user out if it is 1000 or 10000.
+	// a login. 0 means 403. It must not be negative or 200. Set 10000: every
+	// client of SealTalk that shows its login page for some code does so for
+	// this one.
 	NotLoggedInCode int
 
 	// Prefix is the path of the endpoints, with a slash at both ends:
@@ -75,8 +71,7 @@ type Config struct {
 	Prefix string
 
 	// MaxBodyBytes is the size of the largest body of a POST, in bytes. A
-	// larger one is answered 413. 0 means DefaultMaxBodyBytes. It must not be
-	// negative.
+	// larger one is answered 413. 0 means 256 KiB. It must not be negative.
 	MaxBodyBytes int64
 
 	// NumericSendCode makes send_message answer {"code":200}, as SealTalk's own
@@ -84,8 +79,8 @@ type Config struct {
 	// SealTalk's clients accept both.
 	NumericSendCode bool
 
-	// Logger logs each answer with a status of 500 or above once, with the
-	// error that caused it: at level Info if the client has left, otherwise at
+	// Logger logs each answer with a status of 500 or above once, with its
+	// misc.Code and the error that caused it: at level Info if the client has left, otherwise at
 	// level Error. Nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -106,6 +101,7 @@ type Handler struct {
 type endpoint struct {
 	methods []string
 	serve   func(http.ResponseWriter, *http.Request) error
+	types   string // the conversation types that it takes
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -126,13 +122,13 @@ func New(cfg Config) (*Handler, error) {
 		faults = append(faults, fmt.Errorf("httpapi: Config.Prefix is %q and must have a slash at both ends, such as /misc/", cfg.Prefix))
 	}
 	if cfg.MaxBodyBytes == 0 {
-		cfg.MaxBodyBytes = DefaultMaxBodyBytes
+		cfg.MaxBodyBytes = 256 << 10
 	}
 	if cfg.MaxBodyBytes < 0 {
 		faults = append(faults, fmt.Errorf("httpapi: Config.MaxBodyBytes is %d and must not be negative", cfg.MaxBodyBytes))
 	}
 	if cfg.NotLoggedInCode < 0 || cfg.NotLoggedInCode == http.StatusOK {
-		faults = append(faults, fmt.Errorf("httpapi: Config.NotLoggedInCode is %d and must be a code of failure, such as 1000", cfg.NotLoggedInCode))
+		faults = append(faults, fmt.Errorf("httpapi: Config.NotLoggedInCode is %d and must be a code of failure, such as 10000", cfg.NotLoggedInCode))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -146,16 +142,14 @@ func New(cfg Config) (*Handler, error) {
 	gets, posts := []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	h := &Handler{cfg: cfg}
 	h.endpoints = map[string]endpoint{
-		"latest_update":      {gets, h.latestUpdate},
-		"client_version":     {gets, cached(cfg.Service.ClientVersions, bare)},
-		"mobile_version":     {gets, cached(cfg.Service.ClientVersions, enveloped)},
-		"send_message":       {posts, h.loggedIn(h.sendMessage)},
-		"set_screen_capture": {posts, h.loggedIn(h.setScreenCapture)},
-		"get_screen_capture": {posts, h.loggedIn(h.getScreenCapture)},
-		"send_sc_msg":        {posts, h.loggedIn(h.sendScreenCaptureNotice)},
-	}
-	if cfg.Service.HasSquare() {
-		h.endpoints["demo_square"] = endpoint{gets, cached(cfg.Service.Square, enveloped)}
+		"latest_update":      {gets, h.latestUpdate, ""},
+		"client_version":     {gets, cached(cfg.Service.ClientVersions, bare), ""},
+		"mobile_version":     {gets, cached(cfg.Service.ClientVersions, enveloped), ""},
+		"demo_square":        {gets, cached(cfg.Service.Square, enveloped), ""},
+		"send_message":       {posts, h.loggedIn(h.sendMessage), namedTypes},
+		"set_screen_capture": {posts, h.loggedIn(h.setScreenCapture), numericTypes},
+		"get_screen_capture": {posts, h.loggedIn(h.getScreenCapture), numericTypes},
+		"send_sc_msg":        {posts, h.loggedIn(h.sendScreenCaptureNotice), numericTypes},
 	}
 	return h, nil
 }
@@ -164,34 +158,40 @@ func New(cfg Config) (*Handler, error) {
 // Config.CurrentUser, the request is answered 500, and the panic is logged with
 // its stack. A panic with http.ErrAbortHandler is passed on.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var e endpoint
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			h.fail(w, r, fmt.Errorf("httpapi: panic: %v\n%s", p, debug.Stack()))
+			h.fail(w, r, e, fmt.Errorf("httpapi: panic: %v\n%s", p, debug.Stack()))
 		}
 	}()
-	if err := h.route(w, r); err != nil {
-		h.fail(w, r, err)
+	e, err := h.route(w, r)
+	if err == nil {
+		err = e.serve(w, r)
+	}
+	if err != nil {
+		h.fail(w, r, e, err)
 	}
 }
 
-func (h *Handler) route(w http.ResponseWriter, r *http.Request) error {
+func (h *Handler) route(w http.ResponseWriter, r *http.Request) (endpoint, error) {
 	name, ok := strings.CutPrefix(r.URL.Path, h.cfg.Prefix)
 	e, known := h.endpoints[name]
 	if !ok || !known {
-		return refuse(http.StatusNotFound, "no such path")
+		return e, refuse(http.StatusNotFound, "no such path")
 	}
 	r.Pattern = r.URL.Path
 	if !slices.Contains(e.methods, r.Method) {
 		w.Header().Set("Allow", strings.Join(e.methods, ", "))
-		return refuse(http.StatusMethodNotAllowed, "method must be "+strings.Join(e.methods, " or "))
+		return e, refuse(http.StatusMethodNotAllowed, "method must be "+strings.Join(e.methods, " or "))
 	}
-	return e.serve(w, r)
+	return e, nil
 }
 
-// refusal is an error for the client alone.
+// refusal is an error that a client gets for what this package finds wrong with
+// its request.
 type refusal struct {
 	status, code int
 	message      string
@@ -201,59 +201,76 @@ func (r refusal) Error() string { return r.message }
 
 func refuse(status int, message string) refusal { return refusal{status, status, message} }
 
-// internalError is answered 500, whatever it wraps.
-type internalError struct{ error }
+// invalid is the refusal for an error of misc.ParseUpdateQuery or
+// misc.OutgoingContent.
+func invalid(err error) refusal {
+	return refuse(http.StatusBadRequest, strings.TrimPrefix(err.Error(), "misc: "))
+}
 
-// statuses turns the errors of the domain into answers; the first that
-// matches counts. ErrSend comes before what a Messenger may wrap by chance.
-var statuses = []struct {
-	err     error
+// answers has, for each code of a misc.Error, the status and what a client is
+// told.
+var answers = map[misc.Code]struct {
 	status  int
-	message string // empty: the text of err
+	message string // empty: see answerTo
 }{
-	{misc.ErrRateLimited, http.StatusTooManyRequests, "too many messages, try again later"},
-	{misc.ErrTimeout, http.StatusGatewayTimeout, "the chat cloud did not answer in time"},
-	{misc.ErrSend, http.StatusBadGateway, "the chat cloud did not take the message"},
-	{misc.ErrInvalidVersion, http.StatusBadRequest, ""},
-	{misc.ErrInvalidObjectName, http.StatusBadRequest, ""},
-	{misc.ErrInvalidContent, http.StatusBadRequest, ""},
-	{misc.ErrContentTooLong, http.StatusBadRequest, ""},
-	{misc.ErrInvalidNoticeStatus, http.StatusBadRequest, ""},
-	{misc.ErrInvalidID, http.StatusBadRequest, "targetId is not a valid id"},
-	{misc.ErrNotFriend, http.StatusForbidden, "targetId is not a friend of yours"},
-	{misc.ErrNotMember, http.StatusForbidden, "you are not a member of the group targetId"},
-	{misc.ErrNoSquare, http.StatusNotFound, "no such path"},
+	misc.CodeInvalid:         {http.StatusBadRequest, ""},
+	misc.CodeUnsupportedType: {http.StatusForbidden, ""},
+	misc.CodeNotFriend:       {http.StatusForbidden, "targetId is not a friend of yours"},
+	misc.CodeNotMember:       {http.StatusForbidden, "you are not a member of the group targetId"},
+	misc.CodeNoRelease:       {http.StatusNoContent, ""},
+	misc.CodeNoSquare:        {http.StatusNotFound, "no such path"},
+	misc.CodeRateLimited:     {http.StatusTooManyRequests, "too many messages, try again later"},
+	misc.CodeRefused:         {http.StatusBadGateway, "the chat cloud did not take the message"},
+	misc.CodeUnreachable:     {http.StatusBadGateway, "the chat cloud did not take the message"},
+	misc.CodeTimeout:         {http.StatusGatewayTimeout, "the chat cloud did not answer in time"},
+	misc.CodeInternal:        {http.StatusInternalServerError, "internal error"},
+}
+
+// answerTo returns the answer to an error of the endpoint, and its code. Only
+// the outermost error counts: one that is neither a refusal nor the Service's is
+// the server's fault, whatever it wraps. The words of a part are never in it.
+func (e endpoint) answerTo(err error) (refusal, misc.Code) {
+	if r, ok := err.(refusal); ok {
+		return r, ""
+	}
+	failure, ok := err.(*misc.Error)
+	if !ok {
+		failure = &misc.Error{Code: misc.CodeInternal}
+	}
+	a := answers[failure.Code]
+	switch {
+	case failure.Code == misc.CodeUnsupportedType:
+		a.message = "conversationType is not supported: use " + e.types
+	case failure.Code == misc.CodeInvalid && errors.As(failure, new(*misc.IDError)):
+		a.message = failure.Field + " is not a valid id"
+	case failure.Code == misc.CodeInvalid: // the Service's own words
+		return invalid(failure.Err), failure.Code
+	}
+	return refuse(a.status, a.message), failure.Code
 }
 
 // fail answers err, and logs it if it is not the client's fault.
-func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	answer := refuse(http.StatusInternalServerError, "internal error")
-	switch e := err.(type) {
-	case refusal:
-		answer = e
-	case internalError:
-		err = e.error
-	default:
-		for _, s := range statuses {
-			if errors.Is(err, s.err) {
-				answer = refuse(s.status, cmp.Or(s.message, strings.TrimPrefix(s.err.Error(), "misc: ")))
-				break
-			}
-		}
-	}
-	if answer.status >= 500 {
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, e endpoint, err error) {
+	answer, code := e.answerTo(err)
+	switch {
+	case answer.status == http.StatusNoContent:
+		w.Header().Set("Cache-Control", noStore)
+		w.WriteHeader(answer.status)
+		return
+	case answer.status >= 500:
 		level := slog.LevelError
 		if errors.Is(r.Context().Err(), context.Canceled) {
 			level = slog.LevelInfo // the client has left, and nobody reads the answer
 		}
 		h.cfg.Logger.LogAttrs(r.Context(), level, "misc: request failed",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.Int("status", answer.status), slog.Any("error", err))
-	}
-	var limited misc.RetryAfterError
-	if answer.status == http.StatusTooManyRequests && errors.As(err, &limited) && limited.RetryAfter() > 0 {
-		seconds := math.Ceil(limited.RetryAfter().Seconds())
-		w.Header().Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+			slog.Int("status", answer.status), slog.String("code", string(code)), slog.Any("error", err))
+	case code == misc.CodeRateLimited:
+		var limited interface{ RetryAfter() time.Duration }
+		if errors.As(err, &limited) && limited.RetryAfter() > 0 {
+			seconds := math.Ceil(limited.RetryAfter().Seconds())
+			w.Header().Set("Retry-After", strconv.FormatFloat(seconds, 'f', 0, 64))
+		}
 	}
 	write(w, answer.status, noStore, encode(struct {
 		Code    int    `json:"code"`

@@ -41,7 +41,7 @@ func (h *Handler) loggedIn(serve func(w http.ResponseWriter, r *http.Request, us
 			return refusal{http.StatusForbidden, h.cfg.NotLoggedInCode, "not logged in"}
 		}
 		if err != nil {
-			return internalError{fmt.Errorf("httpapi: current user: %w", err)}
+			return fmt.Errorf("httpapi: current user: %w", err)
 		}
 		return serve(w, r, userID)
 	}

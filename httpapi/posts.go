@@ -10,6 +10,9 @@ import (
 const (
 	sentString = `{"code":"200"}`
 	sentNumber = `{"code":200}`
+
+	namedTypes   = "PRIVATE or GROUP"
+	numericTypes = "1 (private) or 3 (group)"
 )
 
 func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID string) error {
@@ -17,7 +20,7 @@ func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID str
 	if err != nil {
 		return err
 	}
-	kind := body.text("conversationType", "must be PRIVATE or GROUP")
+	kind := body.text("conversationType", "must be "+namedTypes)
 	m := misc.Message{
 		From:        userID,
 		To:          body.text("targetId", mustBeString),
@@ -29,7 +32,7 @@ func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID str
 		return body.err
 	}
 	if m.Content, err = misc.OutgoingContent(m.ObjectName, content); err != nil {
-		return err
+		return invalid(err)
 	}
 	switch kind {
 	case "PRIVATE":
@@ -38,7 +41,7 @@ func (h *Handler) sendMessage(w http.ResponseWriter, r *http.Request, userID str
 		m.Type = misc.Group
 	}
 	if err := h.cfg.Service.SendMessage(r.Context(), m); err != nil {
-		return nameTypes(err, "PRIVATE or GROUP")
+		return err
 	}
 	sent := sentString
 	if h.cfg.NumericSendCode {
@@ -61,7 +64,7 @@ func (h *Handler) setScreenCapture(w http.ResponseWriter, r *http.Request, userI
 	if err == nil {
 		write(w, http.StatusOK, noStore, []byte(sentNumber))
 	}
-	return nameTypes(err, numericTypes)
+	return err
 }
 
 func (h *Handler) getScreenCapture(w http.ResponseWriter, r *http.Request, userID string) error {
@@ -84,18 +87,6 @@ func (h *Handler) sendScreenCaptureNotice(w http.ResponseWriter, r *http.Request
 	err = h.cfg.Service.SendScreenCaptureNotice(r.Context(), userID, t, target)
 	if err == nil {
 		write(w, http.StatusOK, noStore, []byte(sentNumber))
-	}
-	return nameTypes(err, numericTypes)
-}
-
-const numericTypes = "1 (private) or 3 (group)"
-
-// nameTypes says what an endpoint takes if err is about the conversation type
-// of the request. If that error is wrapped in another, it comes from Relations,
-// the store or the Messenger.
-func nameTypes(err error, types string) error {
-	if err == misc.ErrUnsupportedType {
-		return refuse(http.StatusForbidden, "conversationType is not supported: use "+types)
 	}
 	return err
 }

@@ -1,14 +1,9 @@
 package httpapi_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -80,9 +75,14 @@ func TestWhatClientsSendIsAnswered(t *testing.T) {
 		{name: "never set, in a group", path: "get_screen_capture", body: `{"conversationType":"3","targetId":"JZlK4nOwb"}`, answer: `{"code":200,"result":{"status":0}}`},
 		{name: "the ultra groups Android asks for", path: "get_screen_capture", body: `{"conversationType":10,"targetId":"anything"}`, answer: `{"code":200,"result":{"status":0}}`},
 		{name: "a number beyond all types", path: "get_screen_capture", body: `{"conversationType":99999999999999999999999,"targetId":"anything"}`, answer: `{"code":200,"result":{"status":0}}`},
+		{name: "a target as long as it may be", path: "get_screen_capture", body: `{"conversationType":10,"targetId":"` + strings.Repeat("x", 256) + `"}`, answer: `{"code":200,"result":{"status":0}}`},
 		{name: "a negative type", path: "get_screen_capture", body: `{"conversationType":"-1","targetId":"anything"}`, answer: `{"code":200,"result":{"status":0}}`},
 		{name: "a screenshot, though the notices are off", path: "send_sc_msg", body: `{"conversationType":1,"targetId":"z2mlAvb0c"}`, answer: `{"code":200}`, sent: ptr(notice(alice, 1, bob, "sendScreenNtf"))},
 		{name: "a screenshot of a group", path: "send_sc_msg", body: `{"conversationType":"3","targetId":"JZlK4nOwb"}`, answer: `{"code":200}`, sent: ptr(notice(alice, 3, team, "sendScreenNtf"))},
+		{name: "numbers as JSON writes them, behind a byte order mark", path: "set_screen_capture", body: "\ufeff" + `{"conversationType":30e-1,"targetId":"JZlK4nOwb","noticeStatus":1.0}`,
+			answer: `{"code":200}`, sent: ptr(notice(alice, 3, team, "openScreenNtf")), on: &group},
+		{name: "zero in each form", path: "set_screen_capture", body: `{"conversationType":1e0,"targetId":"z2mlAvb0c","noticeStatus":-0.0}`,
+			answer: `{"code":200}`, sent: ptr(notice(alice, 1, bob, "closeScreenNtf"))},
 		{name: "a number in escapes", path: "send_sc_msg", body: `{"conversationType":"\u0033","targetId":"JZlK4nOwb"}`, answer: `{"code":200}`, sent: ptr(notice(alice, 3, team, "sendScreenNtf"))},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,124 +162,6 @@ func TestAnOpenScreenCaptureIsOpenThereAlone(t *testing.T) {
 			want = 403
 		}
 		assert.Equal(t, want, h.do(t, "POST", "/misc/"+path, body, as(mallory)).Code, path)
-	}
-}
-
-// failing is Relations and a store. A method fails if its error is set.
-type failing struct {
-	misc.Relations
-	misc.ScreenCaptureStore
-	relations, get, set error
-}
-
-func (f failing) AreFriends(ctx context.Context, a, b string) (bool, error) {
-	if f.relations != nil {
-		return false, f.relations
-	}
-	return f.Relations.AreFriends(ctx, a, b)
-}
-
-func (f failing) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	if f.get != nil {
-		return 0, f.get
-	}
-	return f.ScreenCaptureStore.ScreenCapture(ctx, c)
-}
-
-func (f failing) SetScreenCapture(ctx context.Context, c misc.Conversation, s misc.NoticeStatus) error {
-	if f.set != nil {
-		return f.set
-	}
-	return f.ScreenCaptureStore.SetScreenCapture(ctx, c, s)
-}
-
-// backAfter is an error that knows how long to wait, and wraps no other error.
-type backAfter time.Duration
-
-func (backAfter) Error() string { return "away" }
-
-func (b backAfter) RetryAfter() time.Duration { return time.Duration(b) }
-
-// limited is an error about a rate limit that knows how long to wait.
-type limited struct{ after time.Duration }
-
-func (limited) Error() string { return "slow down" }
-
-func (limited) Unwrap() error { return misc.ErrRateLimited }
-
-func (l limited) RetryAfter() time.Duration { return l.after }
-
-func TestWhatFailsBehindIsTold(t *testing.T) {
-	secret := errors.New("dial tcp 10.0.0.7:3306: password hunter2")
-	const (
-		internal = "internal error"
-		refused  = "the chat cloud did not take the message"
-		late     = "the chat cloud did not answer in time"
-	)
-	for _, test := range []struct {
-		name       string
-		paths      string
-		fail       failing
-		send       error
-		user       error
-		status     int
-		message    string
-		retryAfter string
-	}{
-		{name: "the login", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", user: secret, status: 500, message: internal},
-		{name: "relations", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: secret}, status: 500, message: internal},
-		{name: "relations, about a conversation type", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: fmt.Errorf("x: %w", misc.ErrUnsupportedType)}, status: 500, message: internal},
-		{name: "relations, in time", paths: "send_message", fail: failing{relations: context.DeadlineExceeded}, status: 500, message: internal},
-		{name: "an id that cannot be decoded", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: fmt.Errorf("x: %w", misc.ErrInvalidID)}, status: 400, message: "targetId is not a valid id"},
-		{name: "the target's id", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: &misc.IDError{ID: bob}}, status: 400, message: "targetId is not a valid id"},
-		{name: "the user's own id", paths: "send_message set_screen_capture get_screen_capture send_sc_msg", fail: failing{relations: &misc.IDError{ID: alice}}, status: 500, message: internal},
-		{name: "reading", paths: "get_screen_capture", fail: failing{get: secret}, status: 500, message: internal},
-		{name: "storing", paths: "set_screen_capture", fail: failing{set: secret}, status: 500, message: internal},
-		{name: "the cloud, with an error of no kind", paths: "send_message set_screen_capture send_sc_msg", send: secret, status: 502, message: refused},
-		{name: "the cloud refuses", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrRefused), status: 502, message: refused},
-		{name: "the cloud is away", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrUnreachable), status: 502, message: refused},
-		{name: "the cloud blames an id", paths: "send_message", send: fmt.Errorf("x: %w", misc.ErrInvalidID), status: 502, message: refused},
-		{name: "the cloud is late", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrTimeout), status: 504, message: late},
-		{name: "a deadline", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", context.DeadlineExceeded), status: 504, message: late},
-		{name: "the rate limit", paths: "send_message set_screen_capture send_sc_msg", send: fmt.Errorf("x: %w", misc.ErrRateLimited), status: 429, message: "too many messages, try again later"},
-		{name: "the rate limit, until then", paths: "send_message", send: fmt.Errorf("x: %w", limited{1500 * time.Millisecond}), status: 429, message: "too many messages, try again later", retryAfter: "2"},
-		{name: "the cloud is away, and knows when it is back", paths: "send_message", send: fmt.Errorf("%w: %w", misc.ErrUnreachable, backAfter(time.Minute)), status: 502, message: refused},
-		{name: "the rate limit, in time", paths: "send_message", send: fmt.Errorf("%w: %w", misc.ErrTimeout, misc.ErrRateLimited), status: 429, message: "too many messages, try again later"},
-		{name: "the rate limit, until some time", paths: "send_message", send: limited{}, status: 429, message: "too many messages, try again later"},
-	} {
-		for path := range strings.FieldsSeq(test.paths) {
-			t.Run(test.name+" in "+path, func(t *testing.T) {
-				h := newHost(t)
-				test.fail.Relations, test.fail.ScreenCaptureStore = h.misc.Relations, h.store
-				h.misc.Relations, h.misc.Captures = test.fail, test.fail
-				h.cloud.Fail(test.send)
-				if test.user != nil {
-					h.http.CurrentUser = func(*http.Request) (string, error) { return "", test.user }
-				}
-				w := h.do(t, "POST", "/misc/"+path, good[path])
-				assert.Equal(t, test.status, w.Code)
-				assert.Equal(t, failure(test.status, test.message), w.Body.String())
-				assert.Equal(t, test.retryAfter, w.Header().Get("Retry-After"))
-				assert.Empty(t, h.cloud.Delivered())
-				if test.status < 500 {
-					assert.Empty(t, h.log.Take())
-				} else {
-					lines := h.log.Take()
-					require.Len(t, lines, 1, "a 5xx is logged once")
-					line := lines[0]
-					assert.Contains(t, line, "level=ERROR")
-					assert.Contains(t, line, "path=/misc/"+path)
-					for _, cause := range []error{test.user, test.fail.relations, test.fail.get, test.fail.set, test.send} {
-						if cause != nil {
-							assert.Contains(t, line, strings.Trim(strconv.Quote(cause.Error()), `"`), "the log names the cause")
-						}
-					}
-				}
-				status, err := h.store.ScreenCapture(t.Context(), misc.PrivateConversation(alice, bob))
-				require.NoError(t, err)
-				assert.Equal(t, path == "set_screen_capture" && test.send != nil, status == misc.NoticeOn, "a setting stays when its notice fails")
-			})
-		}
 	}
 }
 

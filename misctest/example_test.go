@@ -2,33 +2,39 @@ package misctest_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log"
 	"testing"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
 )
 
-func ExampleTestRelations() {
-	// In a test file: func TestMyRelations(t *testing.T) { … }
+func ExampleTestScreenCaptureStore() {
+	// In a test file: func TestMyStore(t *testing.T) { … }
 	_ = func(t *testing.T) {
-		misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
-			// A real one inserts w into its database, each friendship in both
-			// directions. One that decodes ids gets n3d.New(misctest.Key).
-			return misctest.NewRelations(w)
+		db := misc.NewMemoryStore() // a real one opens a database here, and makes stores below
+		open := func(*testing.T) misc.ScreenCaptureStore { return db }
+		misctest.TestScreenCaptureStore(t, misctest.CaptureSuite{
+			New:       open,
+			Second:    open, // another instance on the same database
+			OpaqueIDs: true, // a key from Conversation.String takes any id
 		})
 	}
 }
 
-func ExampleTestMessenger() {
-	// In a test file: func TestMyMessenger(t *testing.T) { … }
+func ExampleTestRelations() {
+	// In a test file: func TestMyRelations(t *testing.T) { … }
 	_ = func(t *testing.T) {
-		misctest.TestMessenger(t, func(t *testing.T) (misc.Messenger, func() []misc.Message) {
-			// A real one gets the address of a server that stands in for its
-			// cloud, and delivered asks that server.
-			var m misctest.Messenger
-			return &m, m.Delivered
+		misctest.TestRelations(t, misctest.RelationsSuite{
+			New: func(t *testing.T, w misctest.World) misc.Relations {
+				// A real one inserts w into its database, each friendship in both
+				// directions.
+				return misctest.NewRelations(w)
+			},
+			// This database has UUIDs. If it has n3d ids, leave ID nil, and use
+			// n3d.New(misctest.Key).
+			ID: func(n uint32) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) },
 		})
 	}
 }
@@ -36,29 +42,15 @@ func ExampleTestMessenger() {
 // A service over the fakes: who may send, what is delivered, and what comes
 // back when the chat cloud fails.
 func Example() {
-	clients, err := misc.NewClientVersions(misc.ClientVersionsFields{
-		IOS:     misc.ClientVersion{Version: "2.0.1", Build: "202001020304", URL: "https://example.com/ios"},
-		Android: misc.ClientVersion{Version: "2.0.1", URL: "https://example.com/android"},
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	versions, err := misc.NewStaticVersions(nil, clients)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	var cloud misctest.Messenger
 	service, err := misc.New(misc.Config{
-		Versions:  versions,
+		Versions:  static(nil), // such as one of package catalog
 		Relations: misctest.NewRelations(misctest.World{Friends: [][2]string{{"ann", "bob"}}}),
 		Captures:  misc.NewMemoryStore(),
 		Messenger: &cloud,
 	})
 	if err != nil {
-		fmt.Println(err)
-		return
+		log.Fatal(err)
 	}
 
 	ctx := context.Background()
@@ -70,10 +62,10 @@ func Example() {
 
 	cloud.Fail(misc.ErrUnreachable)
 	err = service.SendScreenCaptureNotice(ctx, "bob", misc.Private, "ann")
-	fmt.Println(errors.Is(err, misc.ErrUnreachable))
+	fmt.Println(misc.CodeOf(err))
 	// Output:
 	// <nil>
-	// misc: target is not a friend of the user
+	// misc: not-friend
 	// ann to bob {"operatorUserId":"ann","operation":"openScreenNtf"}
-	// true
+	// unreachable
 }

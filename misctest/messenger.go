@@ -12,42 +12,47 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// MessengerOptions make [TestMessenger] test more rules. Both functions act on
-// the messenger that newMessenger returned last. The function mend that they
-// return makes it work again.
-type MessengerOptions struct {
-	// Refuse makes the chat cloud refuse every message.
+// A MessengerSuite says what [TestMessenger] tests. New is required.
+type MessengerSuite struct {
+	// New returns a Messenger to a chat cloud that has not been sent anything.
+	// The function delivered returns all messages that this cloud has accepted
+	// from the Messenger, in any order. It is not called while a message is
+	// being sent.
+	New func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message)
+
+	// Refuse makes the chat cloud refuse every message until mend is called. It
+	// acts on the cloud of the Messenger that New returned last, as does Lose.
 	Refuse func(t *testing.T) (mend func())
 
 	// Lose makes the chat cloud accept every message and then close the
-	// connection without an answer, or answer that it has failed.
+	// connection without an answer, or answer that it has failed, until mend is
+	// called.
 	Lose func(t *testing.T) (mend func())
 }
 
-// TestMessenger tests a misc.Messenger. Each call of newMessenger must return a
-// Messenger whose chat cloud has not been sent anything. The function delivered
-// must return all messages that this chat cloud has accepted from that
-// Messenger, in any order. TestMessenger does not call it while a message is
-// being sent.
-func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messenger, delivered func() []misc.Message), options ...MessengerOptions) {
-	o := optional(options)
+// TestMessenger tests a misc.Messenger. The ids are those of the function ID,
+// and strings that are not ids: a Messenger may send or refuse those.
+func TestMessenger(t *testing.T, s MessengerSuite) {
+	required(t, s.New != nil, "MessengerSuite.New")
 	rule := func(name string, check func(t *testing.T, m messenger)) {
 		t.Run(name, func(t *testing.T) {
-			m, delivered := newMessenger(t)
+			m, delivered := s.New(t)
 			check(t, messenger{m, delivered})
 		})
 	}
 
-	rule("a message arrives whole", func(t *testing.T, m messenger) {
+	rule("a message arrives whole, sent once or again", func(t *testing.T, m messenger) {
 		mention := `{"content":"@all","mentionedInfo":{"type":1}}`
 		m.wantArrive(t,
 			misc.Message{Type: misc.Private, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`},
 			misc.Message{Type: misc.Private, From: ID(2), To: ID(1), ObjectName: "App:Wave", Content: "hello", PushContent: "Hello!"},
 			misc.Notice(ID(1), misc.Private, ID(2), misc.NoticeOpened),
+			misc.Notice(ID(1), misc.Private, ID(2), misc.NoticeOpened),
 			misc.Message{Type: misc.Group, From: ID(1), To: ID(1), ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`},
 			misc.Message{Type: misc.Group, From: ID(2), To: ID(1), ObjectName: "App:Wave", Content: "hello", PushContent: "Hello!"},
 			misc.Message{Type: misc.Group, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: mention, Mentioned: true},
 			misc.Message{Type: misc.Group, From: ID(1), To: ID(2), ObjectName: "RC:TxtMsg", Content: mention, Mentioned: true, IncludeSender: true},
+			misc.Notice(ID(1), misc.Group, ID(2), misc.NoticeClosed),
 			misc.Notice(ID(1), misc.Group, ID(2), misc.NoticeClosed),
 		)
 	})
@@ -89,12 +94,6 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		}
 	})
 
-	rule("a message sent again arrives again", func(t *testing.T, m messenger) {
-		again := misc.Notice(ID(1), misc.Private, ID(2), misc.NoticeScreenshot)
-		m.wantArrive(t, again)
-		m.wantArrive(t, again)
-	})
-
 	rule("messages sent at the same time arrive once each", func(t *testing.T, m messenger) {
 		const each = 4
 		var notes []misc.Message
@@ -130,9 +129,9 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		m.wantDelivered(t, nil)
 	})
 
-	if !untested(t, o.Refuse == nil, "MessengerOptions.Refuse") {
+	if !untested(t, s.Refuse == nil, "Refuse") {
 		rule("a refusal is misc.ErrRefused", func(t *testing.T, m messenger) {
-			mend := o.Refuse(t)
+			mend := s.Refuse(t)
 			for _, note := range notes {
 				if err := m.Send(t.Context(), note); !errors.Is(err, misc.ErrRefused) {
 					t.Errorf("Send of a message that the cloud refused: %v; want misc.ErrRefused", err)
@@ -144,9 +143,9 @@ func TestMessenger(t *testing.T, newMessenger func(t *testing.T) (m misc.Messeng
 		})
 	}
 
-	if !untested(t, o.Lose == nil, "MessengerOptions.Lose") {
+	if !untested(t, s.Lose == nil, "Lose") {
 		rule("a message whose answer is lost is an error and not delivered twice", func(t *testing.T, m messenger) {
-			mend := o.Lose(t)
+			mend := s.Lose(t)
 			for _, note := range notes {
 				wantFailure(t, "Send without an answer", m.Send(t.Context(), note))
 			}

@@ -1,16 +1,29 @@
 // Package misctest has test suites for implementations of the interfaces of
 // package misc, and fakes of them for the tests of your server.
 //
-// Call a suite, [TestScreenCaptureStore], [TestRelations], [TestRelatedStore],
-// [TestVersionSource] or [TestMessenger], from a test, with a function that
-// returns the implementation. Each rule of the interface is a subtest, which
-// has the rule as its name and calls that function once. Some rules need more,
-// such as a second instance or a way to make the backend fail. To supply it,
-// set the fields of an options value, such as [StoreOptions], and pass that as
-// the last argument. Pass at most one options value. What is not tested for
-// lack of an option is logged. The suites have no time limits of their own: an
-// implementation that blocks is stopped by the -timeout of go test. Run them
-// with the race detector.
+// Call a suite from a test: [TestScreenCaptureStore], [TestRelations],
+// [TestStore], [TestVersionSource] or [TestMessenger]. It takes a struct, such
+// as [CaptureSuite], whose field New returns your implementation. Each rule of
+// the interface is a subtest, which has the rule as its name and calls New once.
+// Some rules need more, such as a second instance or a way to make the backend
+// fail. If a field for that is nil, the suite logs that and leaves these rules
+// out. The suites have no time limits of their own: an implementation that
+// blocks is stopped by the -timeout of go test. Run them with the race detector.
+//
+// # Ids
+//
+// The suites for stores and relations write ids in the form that their field ID
+// returns, such as UUIDs or decimal numbers. They also use strings that are not
+// ids, such as a part of an id or an id with a space after it. For these, an
+// implementation may return a misc.IDError, or answer as for an id that nobody
+// has. Other spellings of an id, such as a UUID in upper case or a number with
+// leading zeros, are not tested.
+//
+// If your implementation takes any string as an id, set OpaqueIDs. The suites
+// then also use ids that code or a database may confuse: with separators such as
+// _ and /, with spaces around them, in another case, and with 256 bytes.
+//
+// # Fakes
 //
 // The fakes are [Relations], [Messenger], and [Cloud] for RongCloud itself. For
 // a misc.ScreenCaptureStore and a misc.VersionSource, use misc.NewMemoryStore
@@ -21,6 +34,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,8 +42,7 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// Key is the n3d key of the ids in the suites. An implementation that decodes
-// ids needs a codec with this key. For any other, the ids are opaque strings.
+// Key is the n3d key of the ids that [ID] returns.
 const Key = "11EdDIaqpcim"
 
 // ID returns the public id of n under [Key]. It panics if n is 0, which has no
@@ -43,6 +56,69 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// A form is how an implementation writes ids.
+type form struct {
+	id     func(n uint32) string
+	opaque bool // any string is an id
+}
+
+func newForm(id func(n uint32) string, opaque bool) form {
+	if id == nil {
+		id = ID
+	}
+	return form{id, opaque}
+}
+
+func (f form) pair(a, b uint32) misc.Conversation { return misc.PrivateConversation(f.id(a), f.id(b)) }
+
+func (f form) group(n uint32) misc.Conversation { return misc.GroupConversation(f.id(n)) }
+
+func (f form) ids(numbers ...uint32) (ids []string) {
+	for _, n := range numbers {
+		ids = append(ids, f.id(n))
+	}
+	return ids
+}
+
+// invalid returns strings that are not ids, or ids that nobody has. Under Key,
+// the third decodes to 1 but is not its encoding. A search in a list, for a
+// pattern or with padded strings takes some of them for the id of n.
+func (f form) invalid(n uint32) []string {
+	id, last := f.id(n), len(f.id(n))-1
+	return []string{"!", "DS9ahdanm", "kFpN4KiZnn", "", "%", "*", "' OR '1'='1", id[:last], id[1:], id[last/4 : last*3/4],
+		id[:last] + "_", id[:last] + "%", id + " ", id + ","}
+}
+
+// lookalikes returns ids that an implementation may take for each other, or nil
+// if there are none: ids that differ in case only and, if any string is an id,
+// ids that are the same if spaces do not count, if a long id is cut, or if text
+// is compared as people read it.
+func (f form) lookalikes(id string) []string {
+	if f.opaque {
+		return []string{id + "a", id + "A", id, id + " ", id + "  ", " " + id, long(id) + "a", long(id) + "b", id + "\u00e9", id + "e\u0301"}
+	}
+	seen := make(map[string]string)
+	for n := uint32(5001); n <= 9999; n++ {
+		id := f.id(n)
+		if other, ok := seen[strings.ToLower(id)]; ok {
+			return []string{other, id}
+		}
+		seen[strings.ToLower(id)] = id
+	}
+	return nil
+}
+
+// long returns an id that begins with id and has one byte less than the longest.
+func long(id string) string { return id + strings.Repeat("x", max(0, misc.MaxID-1-len(id))) }
+
+// separators returns what may stand between two ids in a key, and also in an id.
+func (f form) separators() []string {
+	if f.opaque {
+		return strings.Split("_/:,|- ", "")
+	}
+	return nil
 }
 
 // workers is how many goroutines make calls at the same time in tests of
@@ -70,28 +146,22 @@ func cancelled(t *testing.T) context.Context {
 	return ctx
 }
 
-// optional returns the options that a suite was given, and the zero value if
-// there are none.
-func optional[T any](options []T) (o T) {
-	for _, o = range options {
+// required ends the test if a field without which there is nothing to test is
+// missing.
+func required(t *testing.T, set bool, field string) {
+	t.Helper()
+	if !set {
+		t.Fatal("misctest: " + field + " is required")
 	}
-	return o
 }
 
-// untested says what a suite leaves out because an option is missing.
-func untested(t *testing.T, missing bool, what string) bool {
+// untested says what a suite leaves out because a field is missing.
+func untested(t *testing.T, missing bool, field string) bool {
+	t.Helper()
 	if missing {
-		t.Log("not tested without this option: " + what)
+		t.Log("some rules are not tested without " + field)
 	}
 	return missing
-}
-
-// invalidIDs returns ids that cannot be decoded under Key and belong to no
-// user. The third decodes to 1 but is not its encoding. A search in a list, for
-// a pattern or with padded strings takes some of them for ID(n).
-func invalidIDs(n uint32) []string {
-	id, last := ID(n), len(ID(n))-1
-	return []string{"!", "DS9ahdanm", "kFpN4KiZnn", "", "%", "*", "' OR '1'='1", id[:last], id[1:], id[2:6], id[:last] + "_", id[:last] + "%", id + " ", id + ","}
 }
 
 // wantInvalidID accepts false, or ErrInvalidID, for ids of which one is

@@ -16,220 +16,207 @@ type World struct {
 	Groups  map[string][]string // the members of each group
 }
 
-// RelationsOptions make [TestRelations] test more rules. Both functions act on
-// the relations that newRelations returned last.
-type RelationsOptions struct {
+// A RelationsSuite says what [TestRelations] tests. New is required.
+type RelationsSuite struct {
+	// New stores the friendships and memberships of w, and returns Relations
+	// that know them. No two rules contradict each other, so all calls may use
+	// one database, and add to it.
+	New func(t *testing.T, w World) misc.Relations
+
 	// Change replaces the friendships and memberships in before, which exist,
-	// with those in after.
+	// with those in after. It acts on the data of the Relations that New
+	// returned last.
 	Change func(t *testing.T, before, after World)
 
-	// Break makes the backend fail, until mend is called.
+	// Break makes the backend fail until mend is called.
 	Break func(t *testing.T) (mend func())
+
+	// ID and OpaqueIDs are as in [CaptureSuite].
+	ID        func(n uint32) string
+	OpaqueIDs bool
 }
 
-// TestRelations tests misc.Relations. newRelations must store the friendships
-// and memberships of w before it returns. No two rules contradict each other,
-// so all calls may use one database. It should hold nothing else about ID(1) to
-// ID(5000).
-func TestRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, options ...RelationsOptions) {
-	testRelations(t, newRelations, optional(options))
-}
-
-func testRelations(t *testing.T, newRelations func(t *testing.T, w World) misc.Relations, o RelationsOptions) {
-	rule := func(name string, w world, check func(t *testing.T, r relations)) {
-		t.Run(name, func(t *testing.T) { check(t, relations{newRelations(t, w.public())}) })
+// TestRelations tests misc.Relations. Their data should hold nothing about the
+// users and groups ID(1) to ID(9999) but what New and Change put there.
+func TestRelations(t *testing.T, s RelationsSuite) {
+	required(t, s.New != nil, "RelationsSuite.New")
+	type (
+		pairs  = [][2]string
+		groups = map[string][]string
+	)
+	f := newForm(s.ID, s.OpaqueIDs)
+	id, ids := f.id, f.ids
+	p := func(a, b uint32) [2]string { return [2]string{id(a), id(b)} }
+	rule := func(name string, w World, check func(t *testing.T, r relations)) {
+		t.Run(name, func(t *testing.T) { check(t, relations{s.New(t, w)}) })
 	}
 
-	// By number 2 is below 10, and as strings ID(10) is below ID(2); 4 and 5
-	// come in the same order either way.
-	rule("friends are friends in both directions", world{friends: [][2]uint32{{2, 10}, {5, 4}}}, func(t *testing.T, r relations) {
-		for _, p := range [][2]uint32{{2, 10}, {10, 2}, {4, 5}, {5, 4}} {
-			r.wantFriends(t, p[0], p[1], true)
-		}
-	})
-
-	rule("a member is in the group", world{groups: map[uint32][]uint32{301: {302, 303}, 304: {302}}}, func(t *testing.T, r relations) {
-		for _, p := range [][2]uint32{{302, 301}, {303, 301}, {302, 304}} {
-			r.wantMember(t, p[0], p[1], true)
-		}
-	})
-
-	many := world{groups: map[uint32][]uint32{3001: {}}}
-	for n := uint32(3002); n <= 3122; n++ {
-		many.friends = append(many.friends, [2]uint32{3001, n})
-		many.groups[3001] = append(many.groups[3001], n)
+	// By number 42 is below 100, and as strings ID(100) is below ID(42).
+	many := World{pairs{p(42, 100), p(44, 43)}, groups{id(3300): ids(3302, 3305)}}
+	for n := uint32(3302); n <= 3422; n++ {
+		many.Friends = append(many.Friends, p(3301, n))
+		many.Groups[id(3301)] = append(many.Groups[id(3301)], id(n))
 	}
-	rule("all friends and members are found", many, func(t *testing.T, r relations) {
-		for _, f := range many.friends {
-			r.wantFriends(t, f[0], f[1], true)
-			r.wantMember(t, f[1], f[0], true)
+	rule("all friends and members are found, whoever asks", many, func(t *testing.T, r relations) {
+		for _, f := range many.Friends {
+			r.wantFriends(t, true, f, [2]string{f[1], f[0]})
+		}
+		for group, members := range many.Groups {
+			for _, m := range members {
+				r.wantMembers(t, true, [2]string{m, group})
+			}
 		}
 	})
 
-	rule("strangers are not friends, known or not", world{
-		friends: [][2]uint32{{101, 102}, {102, 103}, {104, 105}},
-		groups:  map[uint32][]uint32{106: {101, 104}},
+	rule("strangers are not related, known or not", World{
+		pairs{p(3501, 3502), p(3502, 3503), p(3504, 3505)},
+		groups{id(3506): ids(3501, 3504), id(3507): ids(3501), id(3508): nil},
 	}, func(t *testing.T, r relations) {
-		for _, p := range [][2]uint32{{101, 101}, {101, 103}, {101, 104}, {101, 105}, {101, 107}, {107, 108}} {
-			r.wantFriends(t, p[0], p[1], false)
-			r.wantFriends(t, p[1], p[0], false)
+		for _, q := range (pairs{p(3501, 3501), p(3501, 3503), p(3501, 3504), p(3501, 3505), p(3501, 3509), p(3509, 3510)}) {
+			r.wantFriends(t, false, q, [2]string{q[1], q[0]})
 		}
+		r.wantMembers(t, false, p(3502, 3506), p(3504, 3507), p(3502, 3507), p(3501, 3508), p(3509, 3506), p(3501, 3509), p(3509, 3510))
 	})
 
-	rule("strangers are not in the group, known or not", world{
-		friends: [][2]uint32{{402, 404}},
-		groups:  map[uint32][]uint32{401: {402}, 403: {402, 405}, 406: {}},
+	rule("a group is not the user with its number", World{
+		pairs{p(3707, 3711)},
+		groups{id(3707): ids(3712), id(3711): ids(3713), id(3712): ids(3714)},
 	}, func(t *testing.T, r relations) {
-		for _, p := range [][2]uint32{{404, 401}, {405, 401}, {402, 406}, {407, 401}, {402, 408}, {407, 408}} {
-			r.wantMember(t, p[0], p[1], false)
+		r.wantFriends(t, true, p(3707, 3711)) // the related ones first, for a cache
+		r.wantMembers(t, true, p(3714, 3712))
+		r.wantFriends(t, false, p(3714, 3712), p(3707, 3712), p(3712, 3707))
+		r.wantMembers(t, false, p(3707, 3707), p(3711, 3707), p(3707, 3711), p(3707, 3712))
+	})
+
+	// Only every other one of the ids has relations.
+	if near := f.lookalikes(id(3801)); near != nil {
+		x, y, z := id(3802), id(3803), id(3804)
+		w := World{nil, groups{}}
+		for i := 0; i < len(near); i += 2 {
+			w.Friends = append(w.Friends, [2]string{x, near[i]})
+			w.Groups[near[i]] = []string{x}
+			w.Groups[y] = append(w.Groups[y], near[i])
 		}
-	})
-
-	rule("a group is not the user with its number", world{
-		friends: [][2]uint32{{7, 11}},
-		groups:  map[uint32][]uint32{7: {12}, 11: {13}, 12: {14}},
-	}, func(t *testing.T, r relations) {
-		r.wantFriends(t, 7, 11, true) // the related ones first, for a cache
-		r.wantMember(t, 14, 12, true)
-		r.wantFriends(t, 14, 12, false)
-		r.wantFriends(t, 7, 12, false)
-		r.wantFriends(t, 12, 7, false)
-		r.wantMember(t, 7, 7, false)
-		r.wantMember(t, 11, 7, false)
-		r.wantMember(t, 7, 11, false)
-		r.wantMember(t, 7, 12, false)
-	})
-
-	// A database may compare strings without regard to case.
-	rule("ids that differ in case alone are different", world{friends: [][2]uint32{{109, 173}}, groups: map[uint32][]uint32{288: {309}}}, func(t *testing.T, r relations) {
-		r.wantFriends(t, 109+caseTwin, 173, false)
-		r.wantFriends(t, 109, 173+caseTwin, false)
-		r.wantMember(t, 309, 288+caseTwin, false)
-		r.wantMember(t, 309+caseTwin, 288, false)
-	})
-
-	rule("an invalid id, or a part of one, is not related or misc.ErrInvalidID", world{
-		friends: [][2]uint32{{4012, 4034}},
-		groups:  map[uint32][]uint32{4056: {4012, 4034}},
-	}, func(t *testing.T, r relations) {
-		for _, part := range []uint32{401, 403, 40, 12, 34, 1, 3, 4, 124034} {
-			r.wantFriends(t, 4012, part, false)
-			r.wantFriends(t, part, 4034, false)
-			r.wantMember(t, part, 4056, false)
+		for _, s := range f.separators() {
+			w.Friends = append(w.Friends, [2]string{x, y + s + z})
+			w.Groups[x+s+y] = []string{z}
 		}
-		lists := []string{ID(4034) + ID(4012), ID(4012) + "," + ID(4034)}
-		for _, id := range slices.Concat(invalidIDs(4034), invalidIDs(4056), lists) {
-			got, err := r.AreFriends(t.Context(), ID(4012), id)
+		rule("ids that look alike are different", w, func(t *testing.T, r relations) {
+			for i, id := range near {
+				r.wantFriends(t, i%2 == 0, [2]string{x, id}, [2]string{id, x})
+				r.wantMembers(t, i%2 == 0, [2]string{x, id}, [2]string{id, y})
+			}
+			for _, s := range f.separators() {
+				r.wantFriends(t, true, [2]string{x, y + s + z})
+				r.wantMembers(t, true, [2]string{z, x + s + y})
+				r.wantFriends(t, false, [2]string{x + s + y, z}, [2]string{z, x + s + y})
+				r.wantMembers(t, false, [2]string{y + s + z, x}, [2]string{z + s + x, y})
+			}
+		})
+	}
+
+	rule("an invalid id, or a part of one, is not related or misc.ErrInvalidID", World{
+		pairs{p(4012, 4034)},
+		groups{id(4056): ids(4012, 4034)},
+	}, func(t *testing.T, r relations) {
+		for _, part := range []uint32{401, 403, 40, 12, 34, 1, 3, 4} {
+			r.wantFriends(t, false, p(4012, part), p(part, 4034))
+			r.wantMembers(t, false, p(part, 4056))
+		}
+		a, b, group := id(4012), id(4034), id(4056)
+		for _, id := range slices.Concat(f.invalid(4034), f.invalid(4056), []string{b + a, a + "," + b}) {
+			got, err := r.AreFriends(t.Context(), a, id)
 			wantInvalidID(t, "AreFriends", got, err, id)
-			got, err = r.AreFriends(t.Context(), id, ID(4012))
+			got, err = r.AreFriends(t.Context(), id, a)
 			wantInvalidID(t, "AreFriends", got, err, id)
-			got, err = r.IsGroupMember(t.Context(), id, ID(4056))
+			got, err = r.IsGroupMember(t.Context(), id, group)
 			wantInvalidID(t, "IsGroupMember", got, err, id)
-			got, err = r.IsGroupMember(t.Context(), ID(4012), id)
+			got, err = r.IsGroupMember(t.Context(), a, id)
 			wantInvalidID(t, "IsGroupMember", got, err, id)
 		}
 	})
 
-	rule("questions at the same time get their own answers", world{
-		friends: [][2]uint32{{601, 602}},
-		groups:  map[uint32][]uint32{603: {601}},
-	}, func(t *testing.T, r relations) {
+	rule("questions at the same time get their own answers", World{pairs{p(4101, 4102)}, groups{id(4103): ids(4101)}}, func(t *testing.T, r relations) {
 		together(func(i uint32) {
 			for range 4 {
-				r.wantFriends(t, 601, 602+i%2*2, i%2 == 0)
-				r.wantMember(t, 601+i%2, 603, i%2 == 0)
+				r.wantFriends(t, i%2 == 0, p(4101, 4102+i%2*2))
+				r.wantMembers(t, i%2 == 0, p(4101+i%2, 4103))
 			}
 		})
 	})
 
-	w := world{friends: [][2]uint32{{701, 702}}, groups: map[uint32][]uint32{702: {701}}}
-	rule("a cancelled question is an error", w, func(t *testing.T, r relations) {
+	rule("a cancelled question is an error", World{pairs{p(4201, 4202)}, groups{id(4202): ids(4201)}}, func(t *testing.T, r relations) {
 		for range 2 { // a cache must look at the context, too
-			r.wantFailures(t, cancelled(t), 701, 702)
-			r.wantFailures(t, cancelled(t), 701, 703)
-			r.wantFriends(t, 701, 702, true)
-			r.wantMember(t, 701, 702, true)
+			r.wantFailures(t, cancelled(t), p(4201, 4202), p(4201, 4203))
+			r.wantFriends(t, true, p(4201, 4202))
+			r.wantMembers(t, true, p(4201, 4202))
 		}
 	})
 
-	if !untested(t, o.Change == nil, "Change") {
-		before := world{friends: [][2]uint32{{901, 902}, {901, 904}}, groups: map[uint32][]uint32{903: {901, 902}}}
-		after := world{friends: [][2]uint32{{901, 902}, {902, 904}}, groups: map[uint32][]uint32{903: {902, 904}}}
+	if !untested(t, s.Change == nil, "Change") {
+		before := World{pairs{p(4301, 4302), p(4301, 4304)}, groups{id(4303): ids(4301, 4302)}}
+		after := World{pairs{p(4301, 4302), p(4302, 4304)}, groups{id(4303): ids(4302, 4304)}}
 		rule("a change shows at once", before, func(t *testing.T, r relations) {
 			for n := range 6 {
 				changed := n == 2 || n == 3 // and each asked twice, so that a cache has it
 				switch n {
 				case 2:
-					o.Change(t, before.public(), after.public())
+					s.Change(t, before, after)
 				case 4:
-					o.Change(t, after.public(), before.public())
+					s.Change(t, after, before)
 				}
-				r.wantFriends(t, 901, 902, true)
-				r.wantFriends(t, 904, 901, !changed)
-				r.wantFriends(t, 904, 902, changed)
-				r.wantMember(t, 901, 903, !changed)
-				r.wantMember(t, 902, 903, true)
-				r.wantMember(t, 904, 903, changed)
+				r.wantFriends(t, true, p(4301, 4302))
+				r.wantFriends(t, !changed, p(4304, 4301))
+				r.wantFriends(t, changed, p(4304, 4302))
+				r.wantMembers(t, true, p(4302, 4303))
+				r.wantMembers(t, !changed, p(4301, 4303))
+				r.wantMembers(t, changed, p(4304, 4303))
 			}
 		})
 	}
 
-	if !untested(t, o.Break == nil, "Break") {
-		w := world{friends: [][2]uint32{{951, 952}}, groups: map[uint32][]uint32{952: {951}}}
-		rule("a failing backend is an error and not a no", w, func(t *testing.T, r relations) {
-			mend := o.Break(t)
-			r.wantFailures(t, t.Context(), 951, 952)
-			r.wantFailures(t, t.Context(), 951, 953)
+	if !untested(t, s.Break == nil, "Break") {
+		rule("a failing backend is an error and not a no", World{pairs{p(4401, 4402)}, groups{id(4402): ids(4401)}}, func(t *testing.T, r relations) {
+			mend := s.Break(t)
+			r.wantFailures(t, t.Context(), p(4401, 4402), p(4401, 4403))
 			mend()
-			r.wantFriends(t, 951, 952, true)
-			r.wantMember(t, 951, 952, true)
+			r.wantFriends(t, true, p(4401, 4402))
+			r.wantMembers(t, true, p(4401, 4402))
 		})
 	}
 }
 
-// world is a World in numbers.
-type world struct {
-	friends [][2]uint32
-	groups  map[uint32][]uint32
-}
-
-func (w world) public() World {
-	p := World{Groups: make(map[string][]string)}
-	for _, f := range w.friends {
-		p.Friends = append(p.Friends, [2]string{ID(f[0]), ID(f[1])})
-	}
-	for g, members := range w.groups {
-		p.Groups[ID(g)] = []string{}
-		for _, m := range members {
-			p.Groups[ID(g)] = append(p.Groups[ID(g)], ID(m))
-		}
-	}
-	return p
-}
-
 type relations struct{ misc.Relations }
 
-func (r relations) wantFriends(t *testing.T, user, other uint32, want bool) {
+// wantFriends asks about pairs of users.
+func (r relations) wantFriends(t *testing.T, want bool, pairs ...[2]string) {
 	t.Helper()
-	if got, err := r.AreFriends(t.Context(), ID(user), ID(other)); err != nil || got != want {
-		t.Errorf("AreFriends(ID(%d), ID(%d)) = %v, %v; want %v", user, other, got, err, want)
+	for _, p := range pairs {
+		if got, err := r.AreFriends(t.Context(), p[0], p[1]); err != nil || got != want {
+			t.Errorf("AreFriends(%q, %q) = %v, %v; want %v", p[0], p[1], got, err, want)
+		}
 	}
 }
 
-func (r relations) wantMember(t *testing.T, user, group uint32, want bool) {
+// wantMembers asks about pairs of a user and a group.
+func (r relations) wantMembers(t *testing.T, want bool, pairs ...[2]string) {
 	t.Helper()
-	if got, err := r.IsGroupMember(t.Context(), ID(user), ID(group)); err != nil || got != want {
-		t.Errorf("IsGroupMember(ID(%d), ID(%d)) = %v, %v; want %v", user, group, got, err, want)
+	for _, p := range pairs {
+		if got, err := r.IsGroupMember(t.Context(), p[0], p[1]); err != nil || got != want {
+			t.Errorf("IsGroupMember(%q, %q) = %v, %v; want %v", p[0], p[1], got, err, want)
+		}
 	}
 }
 
-// wantFailures asks about other as a friend and as a group.
-func (r relations) wantFailures(t *testing.T, ctx context.Context, user, other uint32) {
+// wantFailures asks about each pair as friends and as a user and a group.
+func (r relations) wantFailures(t *testing.T, ctx context.Context, pairs ...[2]string) {
 	t.Helper()
-	_, err := r.AreFriends(ctx, ID(user), ID(other))
-	wantFailure(t, "AreFriends", err)
-	_, err = r.IsGroupMember(ctx, ID(user), ID(other))
-	wantFailure(t, "IsGroupMember", err)
+	for _, p := range pairs {
+		_, err := r.AreFriends(ctx, p[0], p[1])
+		wantFailure(t, "AreFriends", err)
+		_, err = r.IsGroupMember(ctx, p[0], p[1])
+		wantFailure(t, "IsGroupMember", err)
+	}
 }
 
 var _ misc.Relations = (*Relations)(nil)

@@ -1,91 +1,75 @@
 package misctest_test
 
 import (
-	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
+	"github.com/sealtalk-go/misc/n3d"
 )
 
-// An implementation is either a right one, which must pass its suite, or a wrong one
-// with the rule that it breaks.
-type implementation struct {
-	name   string
-	suite  func(*testing.T)
-	breaks string
+// A form of ids: the fields of a suite, and how an id is decoded.
+type form struct {
+	id     func(n uint32) string
+	opaque bool
+	decode func(id string) (canonical string, ok bool)
 }
 
-func rightImplementations() []implementation {
-	shared := misc.NewMemoryStore()
-	all := misctest.World{Groups: map[string][]string{}}
-	return []implementation{
-		{name: "captures", suite: captures(func(*store) {})},
-		{name: "captures: one store for all rules", suite: func(t *testing.T) {
-			misctest.TestScreenCaptureStore(t, func(*testing.T) misc.ScreenCaptureStore { return shared })
-		}},
-		{name: "relations", suite: relations("relations", func(*related) {})},
-		{name: "relations: one database for all rules", suite: func(t *testing.T) {
-			misctest.TestRelations(t, func(t *testing.T, w misctest.World) misc.Relations {
-				all.Friends = append(all.Friends, w.Friends...)
-				for g, members := range w.Groups {
-					check(t, all.Groups[g] == nil, "another rule has this group", g)
-					all.Groups[g] = members
-				}
-				return misctest.NewRelations(all)
-			})
-		}},
-		{name: "relations: an id that cannot be decoded is an IDError", suite: relations("relations", func(r *related) {
-			r.friends = func(q question) (bool, error) {
-				for _, id := range []string{q.user, q.other} {
-					if number(id) == 0 {
-						return false, &misc.IDError{ID: id}
-					}
-				}
-				return r.areFriends(q)
-			}
-		})},
-		{name: "related", suite: relations("related", func(*related) {})},
-		{name: "related: one database for all rules", suite: func(t *testing.T) {
-			seen := map[[2]string]*people{} // the friends, and the rule that has them
-			relations("related", func(r *related) {
-				for _, f := range r.world.Friends {
-					other := seen[f]
-					check(t, other == nil || other == r.people, "another rule has these friends", number(f[0]), number(f[1]))
-					seen[f], seen[[2]string{f[1], f[0]}] = r.people, r.people
-				}
-			})(t)
-		}},
-		{name: "versions: by the whole query", suite: versions(func(*source) {})},
-		{name: "versions: no desktop release", suite: func(t *testing.T) {
-			none := must(misc.NewStaticVersions(nil, newClients("2.0.1")))
-			misctest.TestVersionSource(t, func(*testing.T) misc.VersionSource { return none })
-		}},
-		{name: "messenger", suite: messengers(func(c *cloud) sender { return c.Send })},
-		{name: "messenger: an odd id is an error", suite: messengers(func(c *cloud) sender {
-			return func(ctx context.Context, m misc.Message) error {
-				if number(m.From) == 0 || number(m.To) == 0 {
-					return misc.ErrInvalidID
-				}
-				return c.Send(ctx, m)
-			}
-		})},
-	}
+var (
+	codec = must(n3d.New(misctest.Key))
+	uuid  = regexp.MustCompile("^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")
+)
+
+// As in a database, a number may have leading zeros, and a UUID either case.
+var forms = map[string]form{
+	"opaque ids": {nil, true, func(id string) (string, bool) { return id, true }},
+	"n3d": {nil, false, func(id string) (string, bool) {
+		_, err := codec.Decode(id)
+		return id, err == nil
+	}},
+	"decimals": {func(n uint32) string { return strconv.Itoa(int(n)) }, false, func(id string) (string, bool) {
+		n, err := strconv.ParseUint(id, 10, 32)
+		return fmt.Sprint(n), err == nil
+	}},
+	"UUIDs": {func(n uint32) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) }, false, func(id string) (string, bool) {
+		return strings.ToLower(id), uuid.MatchString(id)
+	}},
 }
 
 func TestSuitesPassRightImplementations(t *testing.T) {
-	for _, impl := range rightImplementations() {
-		t.Run(impl.name, impl.suite)
+	memory := misc.NewMemoryStore()
+	for name, f := range forms {
+		t.Run("store with "+name, stores(f, true, func(*host) {}))
 	}
+	t.Run("captures", func(t *testing.T) {
+		open := func(*testing.T) misc.ScreenCaptureStore { return memory }
+		misctest.TestScreenCaptureStore(t, misctest.CaptureSuite{New: open, Second: open, OpaqueIDs: true})
+	})
+	t.Run("block list", testBlockList)
+	t.Run("relations", func(t *testing.T) {
+		misctest.TestRelations(t, misctest.RelationsSuite{
+			New:       func(_ *testing.T, w misctest.World) misc.Relations { return misctest.NewRelations(w) },
+			OpaqueIDs: true,
+		})
+	})
+	t.Run("versions", versions((*source).find))
+	t.Run("versions without a desktop release", func(t *testing.T) {
+		misctest.TestVersionSource(t, misctest.VersionSuite{New: func(*testing.T) misc.VersionSource { return static(nil) }})
+	})
+	t.Run("messenger", messengers((*cloud).accept))
 }
 
-var ruleLine = regexp.MustCompile(`(?m)^ +--- (PASS|FAIL): TestSuitesFailWrongImplementations/([^/\n]+)/(.*) \(`)
+// ruleLine matches the suite and the rule. Groups of rules have a single word.
+var ruleLine = regexp.MustCompile(`(?m)^ +--- (?:PASS|FAIL): TestSuitesFailWrongImplementations/(\w+:)[^/\n]+/(.*_.*) \(`)
 
 // The suites fail in a separate process, whose output says which rules passed and
 // which failed.
@@ -95,37 +79,34 @@ func TestSuitesFailWrongImplementations(t *testing.T) {
 		for _, impl := range wrongImplementations() {
 			t.Run(impl.name, impl.suite)
 		}
+		t.Run("no New", func(t *testing.T) { misctest.TestScreenCaptureStore(t, misctest.CaptureSuite{}) })
+		t.Run("no New", func(t *testing.T) { misctest.TestRelations(t, misctest.RelationsSuite{}) })
+		t.Run("no New", func(t *testing.T) { misctest.TestStore(t, misctest.StoreSuite{}) })
+		t.Run("no New", func(t *testing.T) { misctest.TestVersionSource(t, misctest.VersionSuite{}) })
+		t.Run("no New", func(t *testing.T) { misctest.TestMessenger(t, misctest.MessengerSuite{}) })
 		return
 	}
-	exe, err := os.Executable()
-	noError(t, err)
-	cmd := exec.Command(exe, "-test.run=^TestSuitesFailWrongImplementations$", "-test.v", "-test.timeout=5m")
+	cmd := exec.Command(must(os.Executable()), "-test.run=^TestSuitesFailWrongImplementations$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), child+"=1")
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("the suites must fail, and end: %v\n%s", err, out)
 	}
-	check(t, !strings.Contains(string(out), "DATA RACE"), "a fault is to be found without the race detector")
+	assert.NotContains(t, string(out), "DATA RACE", "a fault is to be found without the race detector")
+	assert.Equal(t, 5, strings.Count(string(out), "Suite.New is required"))
 
-	verdicts := make(map[string]map[string][]string) // by implementation, and by PASS or FAIL
-	for _, m := range ruleLine.FindAllStringSubmatch(string(out), -1) {
-		verdict, name, rule := m[1], m[2], m[3]
-		if verdicts[name] == nil {
-			verdicts[name] = make(map[string][]string)
-		}
-		verdicts[name][verdict] = append(verdicts[name][verdict], rule)
-	}
 	subtest := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
-	rules, broken := make(map[string]bool), make(map[string]bool) // by suite and rule
+	rules, broken := make(map[string]bool), make(map[string]bool)
+	for _, m := range ruleLine.FindAllStringSubmatch(string(out), -1) {
+		rules[m[1]+m[2]] = true
+	}
 	for _, impl := range wrongImplementations() {
-		passed, failed := verdicts[subtest(impl.name)]["PASS"], verdicts[subtest(impl.name)]["FAIL"]
-		check(t, slices.Contains(failed, subtest(impl.breaks)), impl.name, "breaks", impl.breaks)
-		check(t, len(passed) > 0, impl.name, "breaks every rule, and so says nothing about this one")
-		suite, _, _ := strings.Cut(impl.name, ":")
-		broken[suite+": "+subtest(impl.breaks)] = true
-		for _, rule := range slices.Concat(passed, failed) {
-			rules[suite+": "+rule] = true
+		suite, _, _ := strings.Cut(impl.name, " ")
+		for rule := range strings.SplitSeq(impl.breaks, "; ") {
+			broken[suite+subtest(rule)] = true
+			name := subtest(impl.name + "/" + rule)
+			assert.True(t, strings.Contains(string(out), "--- FAIL: "+t.Name()+"/"+name+" ("), name)
 		}
 	}
-	equal(t, rules, broken, "each rule needs a wrong implementation that breaks it")
+	assert.Equal(t, rules, broken, "each rule needs a wrong implementation that breaks it")
 }

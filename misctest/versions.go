@@ -9,59 +9,58 @@ import (
 	"github.com/sealtalk-go/misc"
 )
 
-// VersionOptions make [TestVersionSource] test more rules. The functions act on
-// the source that newSource returned last.
-type VersionOptions struct {
-	// Query is a query for which the source has a release. Break needs it.
+// A VersionSuite says what [TestVersionSource] tests. New is required.
+type VersionSuite struct {
+	// New returns a source that has client versions. Its data may change only
+	// through Change.
+	New func(t *testing.T) misc.VersionSource
+
+	// Query is a query, with a Version, for which the source has a release.
+	// Break needs it.
 	Query misc.UpdateQuery
 
-	// Change gives the source another release for Query, or other client
-	// versions.
+	// Change gives the source that New returned last another release for Query,
+	// or other client versions.
 	Change func(t *testing.T)
 
-	// Break makes the backend fail, until mend is called.
+	// Break makes the backend of the source that New returned last fail until
+	// mend is called.
 	Break func(t *testing.T) (mend func())
 }
 
-// TestVersionSource tests a misc.VersionSource. The source must have client
-// versions. Its data may change only through VersionOptions.Change. It may use
-// every field of the query to choose a release.
-func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSource, options ...VersionOptions) {
-	o := optional(options)
-	queries := []misc.UpdateQuery{o.Query, {Version: "1.0.0"}}
+// TestVersionSource tests a misc.VersionSource. The source may use every field
+// of the query to choose a release.
+func TestVersionSource(t *testing.T, s VersionSuite) {
+	required(t, s.New != nil, "VersionSuite.New")
+	version := func(v string) misc.Version { return must(misc.ParseVersion(v)) }
+	queries := []misc.UpdateQuery{s.Query, {Version: version("1.0.0")}}
 	for _, platform := range []string{"darwin", "win32", "linux", "no such platform"} {
 		queries = append(queries,
-			misc.UpdateQuery{Version: "1.0.0", Platform: platform},
-			misc.UpdateQuery{Version: "0.0.1-beta.1", Platform: platform, Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "a"},
-			misc.UpdateQuery{Version: "9007199254740991.0.0", Platform: platform, Arch: "x64", OSVersion: "10.0", UserAgent: "Darwin/22.5.0"})
+			misc.UpdateQuery{Version: version("1.0.0"), Platform: platform},
+			misc.UpdateQuery{Version: version("0.0.1-beta.1"), Platform: platform, Arch: "arm64", OSVersion: "14.4", Channel: "beta", ClientID: "a"},
+			misc.UpdateQuery{Version: version("9007199254740991.0.0"), Platform: platform, Arch: "x64", OSVersion: "10.0", UserAgent: "Darwin/22.5.0"})
 	}
-	if untested(t, o.Query == misc.UpdateQuery{}, "VersionOptions.Query") {
+	if untested(t, s.Query == misc.UpdateQuery{}, "Query") {
 		queries = queries[1:]
 	}
-	rule := func(name string, check func(t *testing.T, s source)) {
-		t.Run(name, func(t *testing.T) { check(t, source{newSource(t)}) })
+	rule := func(name string, check func(t *testing.T, v source)) {
+		t.Run(name, func(t *testing.T) { check(t, source{s.New(t)}) })
 	}
 
-	rule("what the source returns is valid", func(t *testing.T, s source) {
+	rule("what the source returns is valid, and there is a release for Query", func(t *testing.T, v source) {
 		for _, q := range queries {
-			s.answers(t, q)
+			if a := v.answers(t, q); a.Release == nil && q == s.Query {
+				t.Errorf("LatestRelease(%+v) has no release", q)
+			}
 		}
 	})
 
-	if o.Query != (misc.UpdateQuery{}) {
-		rule("there is a release for the query of the options", func(t *testing.T, s source) {
-			if s.answers(t, o.Query).Release == nil {
-				t.Errorf("LatestRelease(%+v) has no release", o.Query)
-			}
-		})
-	}
-
-	change := !untested(t, o.Change == nil, "VersionOptions.Change")
-	rule("what was handed over is never changed", func(t *testing.T, s source) {
+	change := !untested(t, s.Change == nil, "Change")
+	rule("what was handed over is never changed", func(t *testing.T, v source) {
 		var handed []answers
 		var were []string
 		take := func(q misc.UpdateQuery) string {
-			handed = append(handed, s.answers(t, q))
+			handed = append(handed, v.answers(t, q))
 			were = append(were, encode(t, handed[len(handed)-1]))
 			return were[len(were)-1]
 		}
@@ -69,7 +68,7 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 			take(q)
 		}
 		if before := take(queries[0]); change {
-			o.Change(t)
+			s.Change(t)
 			if take(queries[0]) == before {
 				t.Error("the answers are the same after Change")
 			}
@@ -81,17 +80,17 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 		}
 	})
 
-	rule("questions at the same time get their own answers", func(t *testing.T, s source) {
+	rule("questions at the same time get their own answers", func(t *testing.T, v source) {
 		var got [workers][]string // by all of them before anything can be in a cache
 		together(func(i uint32) {
 			got[i] = make([]string, len(queries))
 			for k := range queries {
 				k = (k + int(i)) % len(queries)
-				got[i][k] = encode(t, s.answers(t, queries[k]))
+				got[i][k] = encode(t, v.answers(t, queries[k]))
 			}
 		})
 		for k, q := range queries {
-			want := encode(t, s.answers(t, q))
+			want := encode(t, v.answers(t, q))
 			for i := range got {
 				if got[i][k] != want {
 					t.Errorf("the answers to %+v are %s when many ask, and %s when one does", q, got[i][k], want)
@@ -100,32 +99,32 @@ func TestVersionSource(t *testing.T, newSource func(t *testing.T) misc.VersionSo
 		}
 	})
 
-	rule("a cancelled question is an error", func(t *testing.T, s source) {
+	rule("a cancelled question is an error", func(t *testing.T, v source) {
 		for range 2 { // a cache must look at the context, too
-			_, err := s.LatestRelease(cancelled(t), queries[0])
+			_, err := v.LatestRelease(cancelled(t), queries[0])
 			wantFailure(t, "LatestRelease, cancelled", err)
-			_, err = s.ClientVersions(cancelled(t))
+			_, err = v.ClientVersions(cancelled(t))
 			wantFailure(t, "ClientVersions, cancelled", err)
-			if _, err = s.LatestRelease(t.Context(), queries[0]); err != nil && !errors.Is(err, misc.ErrNoRelease) {
+			if _, err = v.LatestRelease(t.Context(), queries[0]); err != nil && !errors.Is(err, misc.ErrNoRelease) {
 				t.Errorf("LatestRelease after a cancelled one: %v", err)
 			}
-			if _, err = s.ClientVersions(t.Context()); err != nil {
+			if _, err = v.ClientVersions(t.Context()); err != nil {
 				t.Errorf("ClientVersions after a cancelled one: %v", err)
 			}
 		}
 	})
 
-	if !untested(t, o.Break == nil || o.Query == misc.UpdateQuery{}, "VersionOptions.Break, with Query") {
-		rule("a failing backend is an error, or the last answer", func(t *testing.T, s source) {
-			mend := o.Break(t)
-			if r, err := s.LatestRelease(t.Context(), o.Query); err != nil || r == nil {
+	if !untested(t, s.Break == nil || s.Query == misc.UpdateQuery{}, "Break, with Query") {
+		rule("a failing backend is an error, or the last answer", func(t *testing.T, v source) {
+			mend := s.Break(t)
+			if r, err := v.LatestRelease(t.Context(), s.Query); err != nil || r == nil {
 				wantFailure(t, "LatestRelease", err)
 			}
-			if v, err := s.ClientVersions(t.Context()); err != nil || v == nil {
+			if clients, err := v.ClientVersions(t.Context()); err != nil || clients == nil {
 				wantFailure(t, "ClientVersions", err)
 			}
 			mend()
-			s.answers(t, o.Query)
+			v.answers(t, s.Query)
 		})
 	}
 }
@@ -138,17 +137,17 @@ type answers struct {
 	Clients *misc.ClientVersions
 }
 
-func (s source) answers(t *testing.T, q misc.UpdateQuery) answers {
+func (v source) answers(t *testing.T, q misc.UpdateQuery) answers {
 	t.Helper()
-	r, err := s.LatestRelease(t.Context(), q)
+	r, err := v.LatestRelease(t.Context(), q)
 	if !errors.Is(err, misc.ErrNoRelease) && (err != nil || r == nil) {
 		t.Errorf("LatestRelease(%+v) = %v, %v; want a release or ErrNoRelease", q, r, err)
 	}
-	v, err := s.ClientVersions(t.Context())
-	if err != nil || v == nil {
-		t.Errorf("ClientVersions = %v, %v; want versions", v, err)
+	clients, err := v.ClientVersions(t.Context())
+	if err != nil || clients == nil {
+		t.Errorf("ClientVersions = %v, %v; want versions", clients, err)
 	}
-	a := answers{r, v}
+	a := answers{r, clients}
 	encode(t, a)
 	return a
 }

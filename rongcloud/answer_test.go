@@ -166,7 +166,7 @@ func TestRetryAfterIsKnownToTheCaller(t *testing.T) {
 				reply(http.StatusTooManyRequests, `{"code":1008}`)(w, r)
 			}}
 			err := newClient(t, rongcloud.Config{Region: "https://rc.example", HTTPClient: cloud.client()}).Send(t.Context(), hello)
-			var waiting misc.RetryAfterError
+			var waiting *rongcloud.Error
 			require.ErrorAs(t, err, &waiting)
 			assert.Equal(t, want, waiting.RetryAfter(), header)
 		}

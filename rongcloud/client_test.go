@@ -350,7 +350,7 @@ func TestSendAllowsTenSecondsUnlessToldOtherwise(t *testing.T) {
 		deadline, _ = r.Context().Deadline()
 		return nil, errBroken
 	})}
-	for want, timeout := range map[time.Duration]time.Duration{10 * time.Second: 0, time.Hour: time.Hour} {
+	for want, timeout := range map[time.Duration]time.Duration{8 * time.Second: 0, time.Hour: time.Hour} {
 		c := newClient(t, rongcloud.Config{Region: "https://rc.example", HTTPClient: client, Timeout: timeout})
 		before := time.Now()
 		require.ErrorIs(t, c.Send(t.Context(), hello), errBroken)
@@ -406,7 +406,7 @@ func TestClientKeepsTheRulesOfAMessenger(t *testing.T) {
 					return func() { fault.Store(nil) }
 				}
 			}
-			misctest.TestMessenger(t, func(t *testing.T) (misc.Messenger, func() []misc.Message) {
+			misctest.TestMessenger(t, misctest.MessengerSuite{New: func(t *testing.T) (misc.Messenger, func() []misc.Message) {
 				cloud.Reset()
 				s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if f := fault.Load(); f != nil {
@@ -419,7 +419,7 @@ func TestClientKeepsTheRulesOfAMessenger(t *testing.T) {
 				s.Start()
 				t.Cleanup(s.Close)
 				return newClient(t, rongcloud.Config{Region: rongcloud.Region(s.URL), Backup: s.URL, Idempotent: idempotent}), cloud.Delivered
-			}, misctest.MessengerOptions{
+			},
 				Refuse: until(reply(http.StatusOK, `{"code":1000}`)),
 				Lose: until(func(w http.ResponseWriter, r *http.Request) {
 					cloud.ServeHTTP(httptest.NewRecorder(), r)

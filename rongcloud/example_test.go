@@ -32,7 +32,7 @@ func ExampleNew_invalid() {
 		AppSecret: "your-app-secret\n",            // right: without the newline of the file that it is from
 		Region:    "chat.example.com",             // right: https://chat.example.com
 		Backup:    "https://chat-b.example.com/?", // right: https://chat-b.example.com
-		Timeout:   -time.Second,                   // right: 5 * time.Second, or 0 for 10 seconds
+		Timeout:   -time.Second,                   // right: 5 * time.Second, or 0 for 8 seconds
 	})
 	fmt.Println(err)
 	// Output:
@@ -66,7 +66,7 @@ func ExampleClient_Send() {
 		ObjectName: "RC:TxtMsg",
 		Content:    `{"content":"hello"}`,
 	})
-	var limited misc.RetryAfterError
+	var limited *rongcloud.Error
 	if errors.Is(err, misc.ErrRateLimited) && errors.As(err, &limited) {
 		fmt.Println("again in", limited.RetryAfter())
 		return

@@ -82,8 +82,8 @@ type Config struct {
 	Idempotent bool
 
 	// Timeout is the maximum duration of a Send, including a second attempt.
-	// Write 10 * time.Second, not 10. 0 means 10 seconds. It must not be
-	// negative.
+	// Write 5 * time.Second, not 5. 0 means 8 seconds, since some of SealTalk's
+	// clients give up after 10. It must not be negative.
 	//
 	// Let d be the time left until the deadline of the context or the end of
 	// Timeout, whichever is earlier. If there is a backup host, the first
@@ -113,7 +113,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg.Backup = cmp.Or(cfg.Region.backup(), cfg.Backup)
-	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 8*time.Second)
 	var client http.Client
 	if cfg.HTTPClient != nil {
 		client = *cfg.HTTPClient

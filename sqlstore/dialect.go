@@ -25,14 +25,29 @@ type dialect struct {
 	schema string
 	// catalogue lists the columns of the tables that exist: table, column,
 	// whether the upsert can rely on it (for operateId), the user's privileges.
-	catalogue               string
-	fold                    func(column string) string // maps names that the database considers equal to one form
-	capture, setCapture     string
-	friends, friendsCapture string // the relation alone, or with the setting as second column
-	member, memberCapture   string // if group_members has no isDeleted
-	current, currentCapture string // if it has isDeleted
-	time                    func(time.Time) any
-	oneWriter               bool // the database waits for another writer by sleeping
+	catalogue       string
+	fold            func(column string) string // maps names that the database considers equal to one form
+	capture         string                     // reads a setting
+	setCapture      string
+	friends, member string
+	isCurrent       string // the condition on group_members, if it has isDeleted
+	time            func(time.Time) any
+	oneWriter       bool // the database waits for another writer by sleeping
+}
+
+// The statements of MySQL and SQLite.
+const (
+	capture   = `SELECT status FROM screen_statuses WHERE operateId = ?`
+	friends   = `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`
+	member    = `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`
+	isCurrent = ` AND isDeleted = 0`
+	insert    = `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt) VALUES (?, ?, ?, ?, ?)`
+)
+
+// access returns the statement that asks for a relation, with two arguments, and
+// for a setting.
+func (d dialect) access(relation string) string {
+	return "SELECT (" + relation + "), (" + strings.ReplaceAll(d.capture, "$1", "$3") + ")"
 }
 
 func dialectOf(d Dialect) (dialect, error) {
@@ -57,17 +72,13 @@ var dialects = map[Dialect]dialect{MySQL: {
 				WHERE table_schema = DATABASE() AND table_name = 'screen_statuses' AND non_unique = 0 GROUP BY index_name) k
 		), 0), 'SELECT, INSERT, UPDATE'
 		FROM information_schema.columns
-		WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members')`,
-	fold:    strings.ToLower,
-	capture: `SELECT status FROM screen_statuses WHERE operateId = ?`,
-	setCapture: `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
-		VALUES (?, ?, ?, ?, ?) ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
-	friends:        `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`,
-	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
-	member:         `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`,
-	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
-	current:        `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0`,
-	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
+		WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
+	fold:       strings.ToLower,
+	capture:    capture,
+	setCapture: insert + ` ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
+	friends:    friends,
+	member:     member,
+	isCurrent:  isCurrent,
 	// Text, since drivers convert a time to the zone of the connection.
 	time: func(t time.Time) any { return t.In(time.FixedZone("", 8*60*60)).Format(time.DateTime) },
 }, PostgreSQL: {
@@ -80,7 +91,7 @@ var dialects = map[Dialect]dialect{MySQL: {
 			CASE WHEN has_column_privilege(c.oid, a.attnum, 'INSERT') THEN 'INSERT' END,
 			CASE WHEN has_column_privilege(c.oid, a.attnum, 'UPDATE') THEN 'UPDATE' END)
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-		WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'))
+		WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'), to_regclass('login_token'), to_regclass('config_list'))
 		AND a.attnum > 0 AND NOT a.attisdropped`,
 	fold: func(column string) string { return column },
 	// Numbers are compared and read as bigint: the columns of a deployment may be
@@ -88,40 +99,35 @@ var dialects = map[Dialect]dialect{MySQL: {
 	capture: `SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $1`,
 	setCapture: `INSERT INTO screen_statuses ("operateId", "conversationType", "status", "createdAt", "updatedAt")
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("operateId") DO UPDATE SET "status" = $6, "updatedAt" = $7`,
-	friends:        `SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20`,
-	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
-	member:         `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint`,
-	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
-	// isDeleted is a number or a boolean.
-	current:        `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint AND "isDeleted"::integer = 0`,
-	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint AND "isDeleted"::integer = 0), (SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $3)`,
-	time:           func(t time.Time) any { return t.UTC() },
+	friends:   `SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20`,
+	member:    `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint`,
+	isCurrent: ` AND "isDeleted"::integer = 0`, // a number or a boolean
+	time:      func(t time.Time) any { return t.UTC() },
 }, SQLite: {
 	schema: sqliteSchema,
 	// SQLite does not prepare the upsert without the unique key.
 	catalogue: `SELECT lower(m.name), c.name, m.type = 'table', 'SELECT, INSERT, UPDATE'
 		FROM sqlite_master m, pragma_table_info(m.name) c
-		WHERE m.type IN ('table', 'view') AND lower(m.name) IN ('screen_statuses', 'friendships', 'group_members')`,
-	fold:    strings.ToLower,
-	capture: `SELECT status FROM screen_statuses WHERE operateId = ?`,
-	setCapture: `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt)
-		VALUES (?, ?, ?, ?, ?) ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`,
-	friends:        `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`,
-	friendsCapture: `SELECT (SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
-	member:         `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`,
-	memberCapture:  `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
-	current:        `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0`,
-	currentCapture: `SELECT (SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ? AND isDeleted = 0), (SELECT status FROM screen_statuses WHERE operateId = ?)`,
-	time:           func(t time.Time) any { return t.UTC().Format(time.DateTime) },
-	oneWriter:      true,
+		WHERE m.type IN ('table', 'view') AND lower(m.name) IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
+	fold:       strings.ToLower,
+	capture:    capture,
+	setCapture: insert + ` ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`,
+	friends:    friends,
+	member:     member,
+	isCurrent:  isCurrent,
+	time:       func(t time.Time) any { return t.UTC().Format(time.DateTime) },
+	oneWriter:  true,
 }}
 
-// tables are the three tables, with the columns that the statements use and
+// A table is one of SealTalk's, with the columns that the statements use and
 // the privileges that they need on each.
-var tables = []struct {
+type table struct {
 	name    string
 	columns []column
-}{
+}
+
+// tables are those of a Store.
+var tables = []table{
 	{"screen_statuses", []column{
 		{"operateId", "SELECT, INSERT"}, {"conversationType", "INSERT"}, {"status", "SELECT, INSERT, UPDATE"},
 		{"createdAt", "INSERT"}, {"updatedAt", "INSERT, UPDATE"},
@@ -132,22 +138,6 @@ var tables = []struct {
 
 type column struct{ name, privileges string }
 
-// Schema returns the statements that create the tables in a new database, as
-// [Migrate] runs them. The tables have the columns that this package needs and
-// few others; add those that your server needs. group_members has no column
-// isDeleted: if a user leaves a group, delete the row.
-func Schema(d Dialect) ([]string, error) {
-	dialect, err := dialectOf(d)
-	if err != nil {
-		return nil, err
-	}
-	var statements []string
-	for _, table := range tables {
-		statements = append(statements, dialect.create(table.name))
-	}
-	return statements, nil
-}
-
 // create returns the statement that makes a table.
 func (d dialect) create(table string) string {
 	const create = "CREATE TABLE IF NOT EXISTS "
@@ -156,10 +146,15 @@ func (d dialect) create(table string) string {
 	return create + table + " " + statement
 }
 
-// Migrate creates the tables that the database does not have. It does not
-// change or check a table or view that exists; [New] reports what those lack.
-// It may run at each start, and on several servers at once. If no table is
-// missing, it needs no privilege to create tables.
+// Migrate creates the tables that the database does not have, with the columns
+// that this package needs and few others; add those that your server needs.
+// group_members has no column isDeleted: if a user leaves a group, delete the
+// row. The statements are in the files mysql.sql, postgres.sql and sqlite.sql of
+// this package.
+//
+// Migrate does not change or check a table or view that exists; [New] reports
+// what those lack. It may run at each start, and on several servers at once. If
+// no table is missing, it needs no privilege to create tables.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	dialect, err := dialectOf(d)
 	if err != nil {
@@ -215,9 +210,22 @@ func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
 	return f, nil
 }
 
-// check names everything that the statements need and do not have.
-func (d dialect) check(f found) error {
-	var faults []error
+// check returns the dialect and the columns of the tables. Its error names every
+// invalid argument, besides faults, or everything that the statements need and
+// do not have.
+func check(ctx context.Context, db *sql.DB, name Dialect, tables []table, faults ...error) (dialect, found, error) {
+	d, err := dialectOf(name)
+	if db == nil {
+		err = errors.Join(err, errors.New("sqlstore: db is required"))
+	}
+	if err := errors.Join(append([]error{err}, faults...)...); err != nil {
+		return d, nil, err
+	}
+	f, err := d.find(ctx, db)
+	if err != nil {
+		return d, nil, err
+	}
+	faults = nil
 	for _, table := range tables {
 		columns, ok := f[table.name]
 		if !ok {
@@ -235,10 +243,10 @@ func (d dialect) check(f found) error {
 				}
 			}
 		}
+		if c, ok := columns[d.fold("operateId")]; ok && !c.unique {
+			faults = append(faults, errors.New("sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone, "+
+				"in full and not deferrable, and with no other unique key that two conversations could share"))
+		}
 	}
-	if c, ok := f["screen_statuses"][d.fold("operateId")]; ok && !c.unique {
-		faults = append(faults, errors.New("sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone, "+
-			"in full and not deferrable, and with no other unique key that two conversations could share"))
-	}
-	return errors.Join(faults...)
+	return d, f, errors.Join(faults...)
 }

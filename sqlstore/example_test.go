@@ -30,7 +30,7 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	defer store.Close()
-	_ = misc.Config{Relations: store, Captures: store, Related: store} // and Versions and Messenger
+	_ = misc.Config{Store: store} // and Versions and Messenger
 }
 
 // New reports all problems at once.

@@ -1,6 +1,6 @@
-// Package sqlstore implements misc.ScreenCaptureStore, misc.Relations and
-// misc.RelatedStore with SealTalk's own tables, in MySQL, MariaDB, PostgreSQL
-// or SQLite. It imports no driver: you open the *sql.DB with a driver and
+// Package sqlstore implements misc.Store, misc.Relations and
+// misc.ScreenCaptureStore with SealTalk's own tables, in MySQL, MariaDB,
+// PostgreSQL or SQLite. It imports no driver: you open the *sql.DB with a driver and
 // settings of your choice.
 //
 // # Tables
@@ -115,16 +115,22 @@ type Config struct {
 	Codec *n3d.Codec
 }
 
-var _ misc.RelatedStore = (*Store)(nil)
+var (
+	_ misc.Store              = (*Store)(nil)
+	_ misc.Relations          = (*Store)(nil)
+	_ misc.ScreenCaptureStore = (*Store)(nil)
+)
 
-// A Store answers from the tables of a database. Make one with [New].
+// A Store answers from the tables of a database. Use it as Config.Store of
+// package misc or, to override a method, as Relations and Captures. Make one
+// with [New].
 type Store struct {
 	codec  *n3d.Codec
 	time   func(time.Time) any
 	writer chan struct{} // holds one value during a set, nil if sets need not wait for each other
 
 	capture, setCapture, friends, member *sql.Stmt
-	friendsCapture, memberCapture        *sql.Stmt // the relation and the setting at once
+	friendsAccess, memberAccess          *sql.Stmt // the relation and the setting at once
 }
 
 // New checks the tables and prepares the statements. Its error names every
@@ -135,27 +141,17 @@ type Store struct {
 // statement. The caller remains responsible for db, and closes it after the
 // Store.
 func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error) {
-	dialect, err := dialectOf(d)
-	faults := []error{err}
-	if db == nil {
-		faults = append(faults, errors.New("sqlstore: db is required"))
-	}
+	var faults []error
 	if cfg.Codec == nil {
 		faults = append(faults, errors.New("sqlstore: Config.Codec is required"))
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	found, err := dialect.find(ctx, db)
+	dialect, found, err := check(ctx, db, d, tables, faults...)
 	if err != nil {
 		return nil, err
 	}
-	if err := dialect.check(found); err != nil {
-		return nil, err
-	}
-	member, memberCapture := dialect.member, dialect.memberCapture
+	member := dialect.member
 	if _, ok := found["group_members"][dialect.fold("isDeleted")]; ok {
-		member, memberCapture = dialect.current, dialect.currentCapture
+		member += dialect.isCurrent
 	}
 	prepare := func(text string) (stmt *sql.Stmt) {
 		if err == nil {
@@ -166,8 +162,8 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 	s := &Store{
 		codec: cfg.Codec, time: dialect.time,
 		capture: prepare(dialect.capture), setCapture: prepare(dialect.setCapture),
-		friends: prepare(dialect.friends), friendsCapture: prepare(dialect.friendsCapture),
-		member: prepare(member), memberCapture: prepare(memberCapture),
+		friends: prepare(dialect.friends), friendsAccess: prepare(dialect.access(dialect.friends)),
+		member: prepare(member), memberAccess: prepare(dialect.access(member)),
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlstore: prepare: %w", err), s.Close())
@@ -181,7 +177,7 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 // Close closes the prepared statements. The Store cannot be used afterwards.
 func (s *Store) Close() error {
 	var faults []error
-	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsCapture, s.memberCapture} {
+	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsAccess, s.memberAccess} {
 		if stmt != nil { // New closes what it has prepared when the next one fails
 			faults = append(faults, stmt.Close())
 		}
@@ -289,8 +285,8 @@ func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nam
 	return rows > 0, nil
 }
 
-// RelatedScreenCapture implements [misc.RelatedStore].
-func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.Conversation) (related bool, _ misc.NoticeStatus, err error) {
+// Access implements [misc.Store]. It is one statement.
+func (s *Store) Access(ctx context.Context, userID string, c misc.Conversation) (allowed bool, setting misc.NoticeStatus, err error) {
 	operateID, first, second, err := s.numbers(c)
 	var user int64
 	if err == nil {
@@ -299,9 +295,9 @@ func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.
 	if err != nil {
 		return false, misc.NoticeOff, err
 	}
-	stmt, a, b := s.memberCapture, first, user
+	stmt, a, b := s.memberAccess, first, user
 	if c.Type() == misc.Private {
-		stmt, a, b = s.friendsCapture, user, first
+		stmt, a, b = s.friendsAccess, user, first
 		switch user {
 		case first:
 			b = second
@@ -314,7 +310,7 @@ func (s *Store) RelatedScreenCapture(ctx context.Context, userID string, c misc.
 	var status sql.NullInt64
 	err = repeat(ctx, func() error { return stmt.QueryRowContext(ctx, a, b, operateID).Scan(&rows, &status) })
 	if err != nil {
-		return false, misc.NoticeOff, fmt.Errorf("sqlstore: related screen capture: %w", err)
+		return false, misc.NoticeOff, fmt.Errorf("sqlstore: access: %w", err)
 	}
 	return rows > 0, misc.NoticeStatus(status.Int64), nil // NULL, never set, is 0
 }

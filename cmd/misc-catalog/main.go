@@ -20,22 +20,22 @@
 // QUERY does not.
 //
 // With -json, the output is JSON. The exit code is 0 on success, 1 if a file is
-// missing or invalid or if a server would answer QUERY with an error, and 2 if
-// the command line is wrong. With -strict, check also exits with 1 if there is
+// missing or invalid or if QUERY has no valid version, and 2 if the command line
+// is wrong. With -strict, check also exits with 1 if there is
 // a warning.
 package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -43,7 +43,6 @@ import (
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
-	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/n3d"
 )
 
@@ -111,7 +110,7 @@ func open(dir string) (*catalog.Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return catalog.Open(dir, catalog.Config{Codec: codec, Logger: slog.New(slog.DiscardHandler)})
+	return catalog.Open(os.DirFS(dir), catalog.Config{Codec: codec, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // report is what check prints.
@@ -149,17 +148,17 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 
 // explanation is what explain prints.
 type explanation struct {
-	Status               int             `json:"status"`
-	Answer               json.RawMessage `json:"answer,omitempty"` // nil for a 204
-	*catalog.Explanation                 // nil for an error
-	Ignored              []string        `json:"ignored,omitempty"` // unknown parameters
+	Status int             `json:"status"`
+	Answer json.RawMessage `json:"answer,omitempty"` // nil for a 204
+	*catalog.Explanation
+	Ignored []string `json:"ignored,omitempty"` // unknown parameters
 }
 
-func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode int) {
+func explain(dir, query, userAgent string, asJSON bool, out io.Writer) int {
 	var e explanation
 	c, err := open(dir)
 	if err == nil {
-		e, err = ask(c, query, userAgent)
+		e, err = ask(c.Releases(), query, userAgent)
 	}
 	switch {
 	case err != nil && asJSON:
@@ -167,22 +166,17 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode
 		return 1
 	case err != nil:
 		fmt.Fprintln(out, err)
+		if errors.Is(err, misc.ErrInvalidVersion) {
+			fmt.Fprintln(out, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
+		}
 		return 1
-	}
-	if e.Status >= http.StatusBadRequest {
-		exitCode = 1
-	}
-	if asJSON {
+	case asJSON:
 		printJSON(out, e)
-		return exitCode
+		return 0
 	}
 	fmt.Fprintln(out, e.Status, http.StatusText(e.Status))
 	if e.Answer != nil {
 		printJSON(out, e.Answer)
-	}
-	if e.Explanation == nil {
-		fmt.Fprintln(out, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
-		return exitCode
 	}
 	fmt.Fprintf(out, "\nclient: %s\nreason: %s\n", e.Client, e.Reason)
 	if e.Ignored != nil {
@@ -194,59 +188,31 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) (exitCode
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", v.Version, v.Channel, v.Reason, v.Detail)
 	}
 	_ = table.Flush() // it writes to where the lines above went
-	return exitCode
+	return 0
 }
 
-// ask asks the handler that a server mounts.
-func ask(c *catalog.Catalog, query, userAgent string) (e explanation, err error) {
-	source := &source{Catalog: c}
-	service, err := misc.New(misc.Config{Versions: source, Relations: unused{}, Messenger: unused{}, Captures: misc.NewMemoryStore()})
-	if err != nil {
-		return e, err
-	}
-	handler, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: httpapi.UserFromContext})
-	if err != nil {
-		return e, err
-	}
+// ask decides as a server does that has these releases.
+func ask(releases *catalog.Releases, query, userAgent string) (e explanation, err error) {
 	if address, behind, found := strings.Cut(query, "?"); found && !strings.Contains(address, "=") {
 		query, _, _ = strings.Cut(behind, "#")
 	}
-	request := httptest.NewRequest(http.MethodGet, "/misc/latest_update", nil)
-	request.URL.RawQuery = query
-	request.Header.Set("User-Agent", userAgent)
-	answer := httptest.NewRecorder()
-	handler.ServeHTTP(answer, request)
-	e.Status, e.Answer = answer.Code, answer.Body.Bytes()
-	if e.Status == http.StatusNoContent {
-		e.Answer = nil
+	q, err := misc.ParseUpdateQuery(query)
+	if err != nil {
+		return e, err
 	}
-	for name := range request.URL.Query() {
+	q.UserAgent = userAgent
+	e.Status, e.Explanation = http.StatusNoContent, releases.Explain(q)
+	if r := releases.Choose(q).Release; r != nil {
+		e.Status = http.StatusOK
+		e.Answer, err = r.MarshalJSON()
+	}
+	parameters, _ := url.ParseQuery(query) // without those that are malformed
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		if !slices.Contains([]string{"version", "platform", "arch", "os_version", "channel", "id"}, name) {
 			e.Ignored = append(e.Ignored, name)
 		}
 	}
-	slices.Sort(e.Ignored)
-	if e.Status < http.StatusBadRequest {
-		e.Explanation, err = c.Releases().Explain(source.asked)
-	}
 	return e, err
-}
-
-// source remembers what the handler asks.
-type source struct {
-	*catalog.Catalog
-	asked misc.UpdateQuery
-}
-
-func (s *source) LatestRelease(ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
-	s.asked = q
-	return s.Catalog.LatestRelease(ctx, q)
-}
-
-// unused implements what latest_update does not call.
-type unused struct {
-	misc.Relations
-	misc.Messenger
 }
 
 func printJSON(out io.Writer, v any) {

@@ -100,7 +100,7 @@ func TestExplainPrintsTheServersAnswerAndEachRelease(t *testing.T) {
 	require.NoError(t, err)
 	releases := map[string]string{"releases.json": string(full)}
 	squirrel := map[string]string{"squirrel.json": `{"version":"1.0.2","url":"https://x.test/a.zip"}`}
-	const refusal = "400 Bad Request\n{\n  \"code\": 400,\n  \"message\": \"version must be one semantic version such as 1.0.2\"\n}\n" +
+	const refusal = "misc: version must be one semantic version such as 1.0.2\n" +
 		"\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.\n"
 	for _, tt := range []struct {
 		name     string
@@ -178,7 +178,7 @@ ignored: Channel, os
 `},
 		{"a refusal", releases, []string{"explain", "DIR", "version=1.0"}, 1, refusal},
 		{"a plus", releases, []string{"explain", "DIR", "version=1.0.0+7"}, 1, refusal},
-		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"status\": 400,\n  \"answer\": {\n    \"code\": 400,\n    \"message\": \"version must be one semantic version such as 1.0.2\"\n  }\n}\n"},
+		{"a refusal, as JSON", releases, []string{"explain", "DIR", "version=1.0", "-json"}, 1, "{\n  \"problems\": [\n    \"misc: version must be one semantic version such as 1.0.2\"\n  ],\n  \"warnings\": []\n}\n"},
 		{"invalid files, as JSON", map[string]string{"releases.json": "[]"}, []string{"explain", "DIR", "version=1.0.0", "-json"}, 1,
 			"{\n  \"problems\": [\n    \"catalog: releases.json: must be a JSON object\"\n  ],\n  \"warnings\": []\n}\n"},
 		{"question marks that belong to the query, and a fragment", squirrel, []string{"explain", "DIR", "version=1.0.2&id=a?b#c%0A&platform=%1b"}, 0, `204 No Content

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
@@ -27,14 +28,25 @@ type relations struct{} // your friends and groups: here, everyone is a friend o
 func (relations) AreFriends(context.Context, string, string) (bool, error)    { return true, nil }
 func (relations) IsGroupMember(context.Context, string, string) (bool, error) { return true, nil }
 
+// deadline ends the work on a request before SealTalk's clients give up, after 10 seconds.
+func deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 9*time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 func main() {
 	cloud := must(rongcloud.New(rongcloud.Config{
 		AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing})) // your app's region
-	versions := must(catalog.Open("versions", catalog.Config{})) // a directory
+	versions := must(catalog.Open(os.DirFS("versions"), catalog.Config{}))
 	svc := must(misc.New(misc.Config{
 		Versions: versions, Square: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
 	http.Handle("/misc/", must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: currentUser})))
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
+	server := &http.Server{Addr: "127.0.0.1:8080", Handler: deadline(http.DefaultServeMux),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	log.Fatal(server.ListenAndServe())
 }
 
 func must[T any](v T, err error) T {

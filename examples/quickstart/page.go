@@ -153,6 +153,7 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 // An installation is one of the clients on which the page shows the rollout.
 type installation struct {
 	misc.UpdateQuery
+	Version string // for the page
 	Offered string // a version, or empty
 	Reason  catalog.Reason
 }
@@ -161,22 +162,26 @@ type installation struct {
 func installations() []installation {
 	kinds := []struct {
 		count int
-		misc.UpdateQuery
+		query string
 	}{
-		{50, misc.UpdateQuery{Version: "2.0.0", Platform: "darwin", Arch: "arm64", OSVersion: "14.5"}},
-		{45, misc.UpdateQuery{Version: "2.0.0", Platform: "win32", Arch: "x64", OSVersion: "10.0.22631"}},
-		{35, misc.UpdateQuery{Version: "1.0.2", Platform: "darwin", Arch: "x64", OSVersion: "12.7"}},
-		{20, misc.UpdateQuery{Version: "1.0.2", Platform: "linux", Arch: "x64"}},
-		{20, misc.UpdateQuery{Version: "1.0.0", Platform: "win32", Arch: "x64", OSVersion: "10.0.19045"}},
-		{10, misc.UpdateQuery{Version: "2.1.0", Platform: "darwin", Arch: "arm64", OSVersion: "15.1"}},
-		{12, misc.UpdateQuery{Version: "2.1.0", Platform: "darwin", Arch: "arm64", OSVersion: "15.1", Channel: "beta"}},
-		{8, misc.UpdateQuery{Version: "1.0.2", Platform: "darwin", Arch: "x64", OSVersion: "10.15.7"}},
+		{50, "version=2.0.0&platform=darwin&arch=arm64&os_version=14.5"},
+		{45, "version=2.0.0&platform=win32&arch=x64&os_version=10.0.22631"},
+		{35, "version=1.0.2&platform=darwin&arch=x64&os_version=12.7"},
+		{20, "version=1.0.2&platform=linux&arch=x64"},
+		{20, "version=1.0.0&platform=win32&arch=x64&os_version=10.0.19045"},
+		{10, "version=2.1.0&platform=darwin&arch=arm64&os_version=15.1"},
+		{12, "version=2.1.0&platform=darwin&arch=arm64&os_version=15.1&channel=beta"},
+		{8, "version=1.0.2&platform=darwin&arch=x64&os_version=10.15.7"},
 	}
 	var all []installation
 	for _, kind := range kinds {
+		q, err := misc.ParseUpdateQuery(kind.query)
+		if err != nil {
+			panic(err) // the versions above are valid
+		}
 		for range kind.count {
-			kind.ClientID = fmt.Sprintf("client-%d", len(all))
-			all = append(all, installation{UpdateQuery: kind.UpdateQuery})
+			q.ClientID = fmt.Sprintf("client-%d", len(all))
+			all = append(all, installation{UpdateQuery: q, Version: q.Version.String()})
 		}
 	}
 	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
@@ -211,10 +216,7 @@ func (p *page) catalogState() ([]byte, *catalog.Releases) {
 	releases := p.source.Releases()
 	for i := range state.Installations {
 		n := &state.Installations[i]
-		explained, err := releases.Explain(n.UpdateQuery)
-		if err != nil {
-			panic(err) // the versions are valid
-		}
+		explained := releases.Explain(n.UpdateQuery)
 		n.Reason = explained.Reason
 		for _, v := range explained.Releases {
 			switch v.Reason {
@@ -235,18 +237,10 @@ func (p *page) catalogState() ([]byte, *catalog.Releases) {
 
 // explain answers why the client described by the query gets each release or not.
 func (p *page) explain(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	explained, err := p.source.Releases().Explain(misc.UpdateQuery{
-		Version:   q.Get("version"),
-		Platform:  q.Get("platform"),
-		Arch:      q.Get("arch"),
-		OSVersion: q.Get("os_version"),
-		Channel:   q.Get("channel"),
-		ClientID:  q.Get("id"),
-		UserAgent: r.UserAgent(),
-	})
-	if err != nil {
-		explained = &catalog.Explanation{Releases: []catalog.Verdict{}} // latest_update says what is wrong
+	explained := &catalog.Explanation{Releases: []catalog.Verdict{}}
+	if q, err := misc.ParseUpdateQuery(r.URL.RawQuery); err == nil { // otherwise latest_update says what is wrong
+		q.UserAgent = r.UserAgent()
+		explained = p.source.Releases().Explain(q)
 	}
 	writeJSON(w, explained)
 }

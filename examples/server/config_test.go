@@ -65,7 +65,7 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"MySQL that refuses", []string{"-db", "mysql:scott:" + secret + "@tcp(" + refusing + ")/sealtalk"}, false, "MySQL database sealtalk on " + refusing + " does not answer"},
 		{"MySQL that hangs", []string{"-db", "mysql:scott:" + secret + "@tcp(" + silent.Addr().String() + ")/sealtalk?readTimeout=20ms"}, false, "does not answer"},
 		{"PostgreSQL that refuses", []string{"-db", "postgres://scott:" + secret + "@" + refusing + "/sealtalk?sslmode=disable"}, false, "PostgreSQL database sealtalk on " + refusing + " does not answer"},
-		{"no versions", []string{"-versions", filepath.Join(dir, "none")}, false, "squirrel.json"},
+		{"no versions", []string{"-versions", filepath.Join(dir, "none")}, false, "the directory of the files"},
 		{"address in use", []string{"-addr", silent.Addr().String()}, false, "-addr"},
 	} {
 		work := t.TempDir()

@@ -118,9 +118,7 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 	service, err := misc.New(misc.Config{
 		Versions:  p.versions,
 		Square:    p.versions,
-		Relations: p.store,
-		Captures:  p.store,
-		Related:   p.store,
+		Store:     p.store,
 		Messenger: p.cloud,
 	})
 	if err != nil {

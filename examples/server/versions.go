@@ -35,12 +35,15 @@ func openVersions(cfg config, decisions *prometheus.CounterVec, logger *slog.Log
 			return nil, "", fmt.Errorf("the demo's versions: %w", err)
 		}
 	}
-	versions, err := catalog.Open(dir, catalog.Config{
+	versions, err := catalog.Open(os.DirFS(dir), catalog.Config{
 		Codec:  cfg.codec,
 		Logger: logger,
-		Decided: func(_ context.Context, _ misc.UpdateQuery, why catalog.Reason) {
-			decisions.WithLabelValues(string(why)).Inc()
+		Decided: func(_ context.Context, _ misc.UpdateQuery, d catalog.Decision) {
+			decisions.WithLabelValues(string(d.Reason)).Inc()
 		},
 	})
-	return versions, "in " + dir + "; change a file there, and the change is served", err
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", dir, err)
+	}
+	return versions, "in " + dir + "; change a file there, and the change is served", nil
 }

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package catalog
-
-const nonblock = 0
