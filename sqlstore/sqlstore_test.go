@@ -77,7 +77,8 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 		return &rows{s.tables, 4, s.rowsErr}, nil
 	}
 	answer, err := s.run(args)
-	return &rows{answer, 1 + strings.Count(s.text, "), ("), nil}, err
+	columns := 1 + strings.Count(s.text, "), (") + strings.Count(s.text, ", login_time")
+	return &rows{answer, columns, nil}, err
 }
 
 func (s *stmt) run(args []driver.Value) ([][]driver.Value, error) {

@@ -1,0 +1,63 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Tokens reads the table login_token of SealTalk's Java server of 2025, in which
+// each login has a row until the logout. It is a session.TokenStore. Make it
+// with [NewTokens].
+type Tokens struct{ token *sql.Stmt }
+
+// NewTokens checks the table and prepares the statement. Its error names what is
+// missing, as that of [New] does. Tokens needs the privilege SELECT on the
+// columns id, user_id and login_time. The caller remains responsible for db.
+func NewTokens(ctx context.Context, db *sql.DB, d Dialect) (*Tokens, error) {
+	stmt, err := prepare(ctx, db, d, table{"login_token", []column{{"id", "SELECT"}, {"user_id", "SELECT"}, {"login_time", "SELECT"}}},
+		`SELECT user_id, login_time FROM login_token WHERE id = ?`)
+	if err != nil {
+		return nil, err
+	}
+	return &Tokens{stmt}, nil
+}
+
+// Close closes the prepared statement. Tokens cannot be used afterwards.
+func (t *Tokens) Close() error { return t.token.Close() }
+
+// LoginToken returns the user and the time of the login with this id, or found
+// as false if there is no such row. It is one statement by the primary key.
+func (t *Tokens) LoginToken(ctx context.Context, id int64) (userID uint32, loggedIn time.Time, found bool, err error) {
+	var user, ms sql.NullInt64
+	err = repeat(ctx, func() error { return t.token.QueryRowContext(ctx, id).Scan(&user, &ms) })
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, time.Time{}, false, nil
+	case err != nil:
+		return 0, time.Time{}, false, fmt.Errorf("sqlstore: login token: %w", err)
+	case user.Int64 < 1 || user.Int64 > math.MaxUint32: // nobody's, NULL included
+		return 0, time.Time{}, false, nil
+	}
+	return uint32(user.Int64), time.UnixMilli(ms.Int64), true, nil
+}
+
+// prepare checks a table and prepares a statement that reads it. The statement
+// has one argument, a question mark.
+func prepare(ctx context.Context, db *sql.DB, d Dialect, t table, text string) (*sql.Stmt, error) {
+	if _, _, err := check(ctx, db, d, []table{t}); err != nil {
+		return nil, err
+	}
+	if d == PostgreSQL {
+		text = strings.Replace(text, "?", "$1", 1)
+	}
+	stmt, err := db.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: prepare: %w", err)
+	}
+	return stmt, nil
+}
