@@ -174,7 +174,12 @@ var checks = map[string]func(string) string{
 	"Android.version": required,
 	"Android.url":     clientURL,
 	"Android.build":   buildTime,
-	"id":              required,
+	"id": func(v string) string {
+		if len(v) > MaxID {
+			return fmt.Sprintf("has %d bytes, more than %d", len(v), MaxID)
+		}
+		return required(v)
+	},
 	"type": func(v string) string {
 		if v != "chatroom" && v != "group" {
 			return fmt.Sprintf("%.100q is neither chatroom nor group", v)

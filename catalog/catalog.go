@@ -45,9 +45,10 @@ const (
 
 // Config configures a [Catalog]. The zero value is ready to use.
 type Config struct {
-	// Codec encodes the ids in demo_square.json that are numbers. It is
-	// required if the file has one: {"id": 16} needs a Codec, {"id":
-	// "kFpN4KiZn"} does not. A number in quotes is a public id.
+	// Codec encodes the ids in demo_square.json that are numbers, in quotes or
+	// not. It is required if the file has one without quotes: {"id": 16} needs a
+	// Codec, {"id": "kFpN4KiZn"} does not. Without a Codec, a number in quotes is
+	// a public id.
 	Codec *n3d.Codec
 
 	// Decided, if it is not nil, is called for each decision that LatestRelease
@@ -123,7 +124,7 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 		releases: newFile("releases.json", parseReleases),
 		squirrel: newFile("squirrel.json", parseSquirrel),
 		clients:  newFile("client_version.json", parseClientVersions),
-		square: newFile("demo_square.json", func(data []byte) (*misc.Square, string, problems) {
+		square: newFile("demo_square.json", func(data []byte) (parsed[misc.Square], problems) {
 			return parseSquare(data, cfg.Codec)
 		}),
 	}
@@ -146,6 +147,7 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 	if c.releases.current.Load().good != nil {
 		c.logger.Info(releasesUsed)
 	}
+	c.square.warn(c.logger)
 	return c, nil
 }
 
@@ -201,6 +203,17 @@ func (c *Catalog) Releases() *Releases {
 		return s
 	}
 	return c.squirrel.current.Load().good
+}
+
+// Warnings returns a warning for each thing in the files that is valid but
+// probably a mistake: those of [Releases.Warnings], and a square that some
+// clients crash on. The latter is also logged when the file is loaded.
+func (c *Catalog) Warnings() []string {
+	found := c.Releases().Warnings()
+	if w := c.square.current.Load().warning; w != "" {
+		found = append(found, w)
+	}
+	return found
 }
 
 // ClientVersions returns the versions in client_version.json.
@@ -328,21 +341,27 @@ func (c *Catalog) reloadReleases() {
 type file[T any] struct {
 	name     string
 	optional bool // it may be missing as long as it has never been served
-	parse    func([]byte) (_ *T, version string, _ problems)
+	parse    func([]byte) (parsed[T], problems)
 	seen     []byte // what was read last; nil if it could not be read
 	current  atomic.Pointer[state[T]]
+}
+
+// parsed is what a file holds.
+type parsed[T any] struct {
+	good    *T
+	version string // for the log
+	warning string // of what is valid, but probably a mistake; empty if there is none
 }
 
 // A state is what is served from a file, and the error if the file now holds
 // something else. It is never modified.
 type state[T any] struct {
-	good     *T
-	version  string // of good, for the log
-	revision string // of good
+	parsed[T]
+	revision string
 	err      error
 }
 
-func newFile[T any](name string, parse func([]byte) (*T, string, problems)) *file[T] {
+func newFile[T any](name string, parse func([]byte) (parsed[T], problems)) *file[T] {
 	f := &file[T]{name: name, parse: parse}
 	f.current.Store(&state[T]{})
 	return f
@@ -366,6 +385,13 @@ func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
 		logger.Info("catalog: refused file removed", "file", f.name)
 	default:
 		logger.Info("catalog: file reloaded", "file", f.name, "version", s.version, "revision", s.revision)
+		f.warn(logger)
+	}
+}
+
+func (f *file[T]) warn(logger *slog.Logger) {
+	if s := f.current.Load(); s.warning != "" {
+		logger.Warn("catalog: probably a mistake", "warning", s.warning)
 	}
 }
 
@@ -384,10 +410,9 @@ func (f *file[T]) load(fsys fs.FS) bool {
 	}
 	found := problems(nil).add(err)
 	if err == nil {
-		var good *T
-		var version string
-		if good, version, found = f.parse(content); found == nil {
-			f.current.Store(&state[T]{good, version, revision(content), nil})
+		var p parsed[T]
+		if p, found = f.parse(content); found == nil {
+			f.current.Store(&state[T]{p, revision(content), nil})
 			return true
 		}
 	}
@@ -395,7 +420,7 @@ func (f *file[T]) load(fsys fs.FS) bool {
 	if was.err != nil && was.err.Error() == err.Error() {
 		return false
 	}
-	f.current.Store(&state[T]{was.good, was.version, was.revision, err})
+	f.current.Store(&state[T]{was.parsed, was.revision, err})
 	return true
 }
 

@@ -399,6 +399,29 @@ func TestOpenReadsReleasesJSONInPlaceOfSquirrelJSON(t *testing.T) {
 	})
 }
 
+func TestASquareThatIOSCrashesOnIsWarnedOf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := `{"type":"chatroom","id":"a","name":"A"},`
+		for rooms := range 6 {
+			d, log := newDirectory(goodRelease, goodClients), &testkit.Log{}
+			d.swap(demoSquare, "["+strings.Repeat(room, rooms)+`{"type":"group","id":"b"}]`)
+			for _, reloaded := range []bool{false, true} {
+				c, err := catalog.Open(d, catalog.Config{Logger: log.Logger()})
+				require.NoError(t, err)
+				if reloaded {
+					log.Take()
+					d.swap(demoSquare, "["+strings.Repeat(room, rooms)+`{"type":"group","id":"c"}]`)
+					wait()
+				}
+				warnings := strings.Join(c.Warnings(), "\n")
+				for _, said := range []string{warnings, log.String()} {
+					assert.Equal(t, 1 <= rooms && rooms <= 3, strings.Contains(said, "of the four chat rooms"), "%d rooms: %s", rooms, said)
+				}
+			}
+		}
+	})
+}
+
 func TestARevisionIsThatOfTheFileThatIsServed(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture) {
 		revisions := map[string]string{squirrel: revision(goodRelease), clientVersion: revision(goodClients)}

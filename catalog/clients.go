@@ -8,21 +8,21 @@ import "github.com/sealtalk-go/misc"
 // [misc.ClientVersion] hold. Other keys go to Extra. The error joins all
 // problems, each with its key.
 func ParseClientVersions(data []byte) (*misc.ClientVersions, error) {
-	v, _, found := parseClientVersions(data)
-	return v, found.join("catalog: ")
+	v, found := parseClientVersions(data)
+	return v.good, found.join("catalog: ")
 }
 
-func parseClientVersions(data []byte) (*misc.ClientVersions, string, problems) {
+func parseClientVersions(data []byte) (versions parsed[misc.ClientVersions], _ problems) {
 	o := parseObject(data, "")
 	if o.found != nil {
-		return nil, "", o.found
+		return versions, o.found
 	}
 	f := misc.ClientVersionsFields{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.rest}
 	if o.found != nil {
-		return nil, "", o.found
+		return versions, o.found
 	}
 	v, err := misc.NewClientVersions(f)
-	return v, "iOS " + f.IOS.Version + ", Android " + f.Android.Version, o.found.add(err)
+	return parsed[misc.ClientVersions]{good: v, version: "iOS " + f.IOS.Version + ", Android " + f.Android.Version}, o.found.add(err)
 }
 
 func (o *object) client(platform string) misc.ClientVersion {

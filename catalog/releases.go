@@ -44,14 +44,15 @@ func parseRelease(data []byte) (*misc.Release, misc.ReleaseFields, problems) {
 }
 
 // parseSquirrel returns one release for everyone.
-func parseSquirrel(data []byte) (*Releases, string, problems) {
+func parseSquirrel(data []byte) (releases parsed[Releases], _ problems) {
 	r, fields, found := parseRelease(data)
 	if found != nil {
-		return nil, "", found
+		return releases, found
 	}
 	version, err := misc.ParseVersion(fields.Version)
 	only := release{version: version, pubDate: fields.PubDate, rollout: everyone, builds: []build{{os: anyOS, plain: r}}}
-	return &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}, fields.Version, found.add(err)
+	s := &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}
+	return parsed[Releases]{good: s, version: fields.Version}, found.add(err)
 }
 
 // Releases are the desktop releases of a releases.json. They are immutable.
@@ -108,14 +109,14 @@ var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "univer
 // first channel, is not withdrawn and has a rollout of 100; this is checked
 // only if there are no other problems.
 func ParseReleases(data []byte) (*Releases, error) {
-	s, _, found := parseReleases(data)
-	return s, found.join("catalog: ")
+	s, found := parseReleases(data)
+	return s.good, found.join("catalog: ")
 }
 
-func parseReleases(data []byte) (*Releases, string, problems) {
+func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	o := parseObject(data, "")
 	if o.found != nil {
-		return nil, "", o.found
+		return releases, o.found
 	}
 	s := &Releases{file: "releases.json", revision: revision(data), channels: o.channels(), minimum: o.version("minimum")}
 	list, given := o.list("releases")
@@ -142,10 +143,10 @@ func parseReleases(data []byte) (*Releases, string, problems) {
 		o.add("minimum", "needs a release for everyone, on channel %s, not withdrawn and with a rollout of 100, whose version is at least %s", s.channels[0], s.minimum)
 	}
 	if o.found != nil {
-		return nil, "", o.found
+		return releases, o.found
 	}
 	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
-	return s, s.String(), nil
+	return parsed[Releases]{good: s, version: s.String()}, nil
 }
 
 // String returns the number of releases and the newest version, such as "2

@@ -1,9 +1,12 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/n3d"
@@ -12,36 +15,44 @@ import (
 // ParseSquare parses a square in the form of SealTalk's demo_square.json: a
 // list of objects with the keys id, type, name, portraitUri, memberCount and
 // maxMemberCount, for which the rules of [misc.SquareEntry] hold. Other keys go
-// to Extra. An id is a string, which is a public id, or a number, which codec
-// encodes. codec may be nil if no id is a number. The error joins all problems,
-// each with its place in the list and its key.
+// to Extra. An id is a public id or a number, which codec encodes. With a codec,
+// a string of digits is that number too, as for SealTalk's Java server; without
+// one, it is a public id. codec may be nil if no id is a number. The error joins
+// all problems, each with its place in the list and its key.
 func ParseSquare(data []byte, codec *n3d.Codec) (*misc.Square, error) {
-	s, _, found := parseSquare(data, codec)
-	return s, found.join("catalog: ")
+	s, found := parseSquare(data, codec)
+	return s.good, found.join("catalog: ")
 }
 
-func parseSquare(data []byte, codec *n3d.Codec) (*misc.Square, string, problems) {
+func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], found problems) {
 	var list []json.RawMessage
 	if err := parse(data, &list); err != nil || list == nil {
 		if err == nil || err == errNoObject {
 			err = errors.New("must be a JSON list")
 		}
-		return nil, "", problems{{"", err}}
+		return square, found.add(err)
 	}
-	var found problems
+	rooms := 0
 	entries := make([]misc.SquareEntry, len(list))
 	for i, raw := range list {
 		o := parseObject(raw, fmt.Sprintf("[%d].", i))
 		if o.found == nil {
 			entries[i] = o.entry(codec)
 		}
+		if entries[i].Type == "chatroom" {
+			rooms++
+		}
 		found = append(found, o.found...)
 	}
 	if found != nil {
-		return nil, "", found
+		return square, found
 	}
 	s, err := misc.NewSquare(entries)
-	return s, fmt.Sprint(len(list), " entries"), found.add(err)
+	square = parsed[misc.Square]{good: s, version: fmt.Sprint(len(list), " entries")}
+	if 1 <= rooms && rooms <= 3 {
+		square.warning = fmt.Sprintf("demo_square.json: %d of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more", rooms)
+	}
+	return square, found.add(err)
 }
 
 func (o *object) entry(codec *n3d.Codec) misc.SquareEntry {
@@ -58,24 +69,26 @@ func (o *object) entry(codec *n3d.Codec) misc.SquareEntry {
 }
 
 func (o *object) id(codec *n3d.Codec) string {
-	if value := o.rest["id"]; value == nil || value[0] == '"' || string(value) == "null" {
+	value, text := o.rest["id"], ""
+	isText := value == nil || json.Unmarshal(value, &text) == nil
+	if isText && (codec == nil || text == "" || strings.Trim(text, "0123456789") != "") {
 		return o.checked("id", "id")
 	}
-	value := o.take("id")
-	var n uint32
-	switch err := json.Unmarshal(value, &n); {
+	o.take("id")
+	n, err := strconv.ParseUint(cmp.Or(text, string(value)), 10, 32)
+	switch {
 	case err != nil || n == 0:
 		o.add("id", "must be a public id or a number from 1 to 4294967295")
+		return ""
 	case codec == nil:
 		o.add("id", "is a number, which needs a codec (Config.Codec)")
-	default:
-		public, err := codec.Encode(n)
-		if err != nil {
-			o.add("id", "%w", err)
-		}
-		return public
+		return ""
 	}
-	return ""
+	public, err := codec.Encode(uint32(n))
+	if err != nil {
+		o.add("id", "%w", err)
+	}
+	return public
 }
 
 func (o *object) number(key string) int {

@@ -125,7 +125,7 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 	if err != nil {
 		found.Problems, exitCode = strings.Split(err.Error(), "\n"), 1
 	} else {
-		found.Warnings = append(found.Warnings, c.Releases().Warnings()...)
+		found.Warnings = append(found.Warnings, c.Warnings()...)
 	}
 	if strict && len(found.Warnings) > 0 {
 		exitCode = 1

@@ -60,7 +60,8 @@ var steps = []step{
 	{
 		title:  "Both ask for the chat rooms and groups that everyone may join",
 		method: "GET", path: "/misc/demo_square",
-		status: 200, answer: `{"code":200,"result":[{"id":"<team>","type":"group","name":"team","memberCount":2},{"id":"<alice>","type":"chatroom","name":"聊天室 I"}]}`,
+		status: 200, answer: `{"code":200,"result":[{"id":"<team>","type":"group","name":"team","memberCount":2},{"id":"<alice>","type":"chatroom","name":"聊天室 I"},` +
+			`{"id":"<bob>","type":"chatroom","name":"聊天室 II"},{"id":"<mallory>","type":"chatroom","name":"聊天室 III"},{"id":"<team>","type":"chatroom","name":"聊天室 IV"}]}`,
 	},
 	{
 		title: "Alice writes to her friend Bob",
