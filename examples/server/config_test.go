@@ -51,7 +51,15 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"unknown region", []string{"-rongcloud", "atlantis", "-app-key", "k", "-app-secret", secret}, true, "beijing, north-america, saudi-arabia, singapore, singapore-b, or a URL"},
 		{"bad secret", []string{"-app-key", "k", "-app-secret", secret + " "}, true, "AppSecret"},
 		{"unknown form of the log", []string{"-log", "xml"}, true, "-log must be text or json"},
-		{"no limit", []string{"-user-limit", "0"}, true, "-user-limit and -address-limit must be 1 or more"},
+		{"no limit", []string{"-user-limit", "0"}, true, "-user-limit, -read-limit and -address-limit must be 1 or more"},
+		{"unknown login", []string{"-login", "node", "-auth-cookie-key", secret}, true, "-login must be node2019, java2020 or java2025"},
+		{"a login without a key", []string{"-login", "node2019"}, true, "-auth-cookie-…: session: Config.Key"},
+		{"a key without a login", []string{"-auth-cookie-key", secret}, true, "need -login"},
+		{"a login without its table", []string{"-login", "java2025", "-auth-cookie-key", secret}, false, "table login_token is missing"},
+		{"versions without their table", []string{"-versions", "database"}, false, "table config_list is missing"},
+		{"a code of success", []string{"-not-logged-in-code", "200"}, true, "-not-logged-in-code must be"},
+		{"half a prefix", []string{"-prefix", "/misc"}, true, "-prefix is \"/misc\" and must be"},
+		{"a name for a proxy", []string{"-proxies", "10.0.0.0/8,proxy"}, true, "-proxies must be addresses or networks"},
 		{"a user who can use up the quota", []string{"-user-limit", "10", "-group-quota", "20"}, true, "more than twice -user-limit"},
 		{"short session key", []string{"-session-key", secret}, true, "32 characters"},
 		{"bad N3D key", []string{"-n3d-key", "x"}, true, "-n3d-key: n3d: key: too short"},
@@ -146,7 +154,8 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		"MISC_ADDR": "127.0.0.1:1", "MISC_DB": "sqlite:env.db", "MISC_VERSIONS": "env", "MISC_N3D_KEY": "env-n3d-key-0",
 		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
 		"MISC_USER_LIMIT": "1", "MISC_ADDRESS_LIMIT": "2", "MISC_GROUP_QUOTA": "3", "MISC_PRIVATE_QUOTA": "4", "MISC_STOP_DELAY": "5s", "MISC_LOG": "json",
-		"MISC_SESSION_KEY": sessionKey, "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+		"MISC_SESSION_KEY": sessionKey, "MISC_LOGIN": "node2019", "MISC_AUTH_COOKIE_NAME": "c", "MISC_AUTH_COOKIE_KEY": "env-cookie-key",
+		"MISC_AUTH_COOKIE_MAX_AGE": "720h", "MISC_NOT_LOGGED_IN_CODE": "1000", "MISC_PREFIX": "/server-api/misc/", "MISC_PROXIES": "10.0.0.0/8, ::1", "MISC_READ_LIMIT": "6", "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 	}
 	for name, value := range env {
 		t.Setenv(name, value)
@@ -157,7 +166,9 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, config{
 		addr: "127.0.0.1:1", db: "sqlite:flag.db", versions: "env", codec: codec,
-		userLimit: 1, addressLimit: 2, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
+		login: "node2019", cookieName: "c", cookieKey: "env-cookie-key", cookieMaxAge: 720 * time.Hour, notLoggedIn: 1000, prefix: "/server-api/misc/",
+		proxies:   []net.IPNet{{IP: net.IP{10, 0, 0, 0}, Mask: net.CIDRMask(8, 32)}, {IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)}},
+		userLimit: 1, readLimit: 6, addressLimit: 2, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
 		rongcloud: "singapore", appKey: "env-key", appSecret: "env-secret", seed: false,
 		sessionKey: sessionKey, otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
 	}, cfg)

@@ -3,10 +3,11 @@ package main
 import (
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-chi/httprate"
-	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/realclientip/realclientip-go"
 )
 
 // limit lets through perUser requests per second from each logged-in user, and
@@ -17,16 +18,39 @@ func limit(next http.Handler, perUser, perAddress int) http.Handler {
 	refuse := httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
 		answerError(w, http.StatusTooManyRequests, "too many requests, try again later")
 	})
-	users := httprate.LimitBy(perUser, time.Second, httpapi.UserFromContext, refuse)(next)
+	users := httprate.LimitBy(perUser, time.Second, userOf, refuse)(next)
 	addresses := httprate.LimitBy(perAddress, time.Second, func(r *http.Request) (string, error) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
 		return httprate.CanonicalizeIP(host), err
 	}, refuse)(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := httpapi.UserFromContext(r); err != nil {
+		if id, err := userOf(r); err != nil || id == "" {
 			addresses.ServeHTTP(w, r)
 			return
 		}
 		users.ServeHTTP(w, r)
 	})
+}
+
+// behind makes the address of a request that one of the proxies passed on that of
+// the client. X-Forwarded-For counts from the right, up to the first address that
+// is not a proxy's, since a client can put anything to the left of it.
+func behind(proxies []net.IPNet, next http.Handler) (http.Handler, error) {
+	if len(proxies) == 0 {
+		return next, nil
+	}
+	strategy, err := realclientip.NewRightmostTrustedRangeStrategy("X-Forwarded-For", proxies)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, port, _ := net.SplitHostPort(r.RemoteAddr)
+		ip := net.ParseIP(host)
+		if slices.ContainsFunc(proxies, func(n net.IPNet) bool { return n.Contains(ip) }) {
+			if client := strategy.ClientIP(r.Header, r.RemoteAddr); client != "" {
+				r.RemoteAddr = net.JoinHostPort(client, port)
+			}
+		}
+		next.ServeHTTP(w, r)
+	}), nil
 }

@@ -122,7 +122,7 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 	cloud := misctest.NewCloud("key", "secret")
 	server := httptest.NewServer(cloud)
 	defer server.Close()
-	in := start(t, testConfig(t, t.TempDir(), "-user-limit", "1", "-address-limit", "1",
+	in := start(t, testConfig(t, t.TempDir(), "-user-limit", "1", "-read-limit", "20", "-address-limit", "1", "-proxies", "127.0.0.0/8",
 		"-rongcloud", server.URL, "-app-key", "key", "-app-secret", "secret"))
 	cookie := func(id string) []string {
 		c, err := newSessions(sessionKey, sessionLength).cookie(id)
@@ -138,6 +138,7 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 		{"a user who asks", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id1 + `"}`, cookie(id2), 200},
 		{"a login", "/demo/login", `{"userId":1}`, nil, 200},
 		{"without a login", "/misc/send_sc_msg", toFriend, nil, 403},
+		{"another address", "/misc/send_sc_msg", toFriend, []string{"X-Forwarded-For", "127.0.0.1, 192.0.2.1"}, 403},
 	} {
 		var r reply
 		for i := 0; r.status != http.StatusTooManyRequests; i++ {

@@ -93,8 +93,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	logger.Info("listening", "url", base)
-	if loopback {
-		fmt.Fprint(stdout, tryIt(base, cfg.codec))
+	if loopback && p.login == nil {
+		fmt.Fprint(stdout, tryIt(base, cfg.prefix, cfg.codec))
 	}
 
 	select {
@@ -112,8 +112,8 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	return nil
 }
 
-// newHandler returns the handler of all requests. Replace the demo's login in it
-// with your own.
+// newHandler returns the handler of all requests. With a login of your own, pass
+// it to logIn in place of who.
 func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog.Logger) (http.Handler, error) {
 	service, err := misc.New(misc.Config{
 		Versions:  p.versions,
@@ -124,24 +124,29 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 	if err != nil {
 		return nil, err
 	}
-	api, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: httpapi.UserFromContext, Logger: logger})
+	api, err := httpapi.New(httpapi.Config{Service: service, CurrentUser: userOf, NotLoggedInCode: cfg.notLoggedIn, Prefix: cfg.prefix, Logger: logger})
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	logIn := func(next http.Handler) http.Handler { return next } // nobody is logged in
-	if loopback {
+	who := p.login
+	switch {
+	case who != nil:
+	case loopback:
 		s := newSessions(cfg.sessionKey, sessionLength)
-		logIn = s.logIn
+		who = s.currentUser
 		mux.Handle("POST /demo/login", limit(login(cfg.codec, s), cfg.userLimit, cfg.addressLimit))
-	} else {
-		logger.Warn("nobody can log in: the demo's login asks for no password, so it works on loopback alone; every POST is answered 403")
+	default:
+		who = func(*http.Request) (string, error) { return "", httpapi.ErrNotLoggedIn }
+		logger.Warn("nobody can log in: the demo's login asks for no password, so it works on loopback alone; every POST is answered 403; -login reads the cookies of SealTalk's own servers")
 	}
-	posts := logIn(limit(api, cfg.userLimit, cfg.addressLimit))
-	for _, path := range []string{"/misc/send_message", "/misc/set_screen_capture", "/misc/get_screen_capture", "/misc/send_sc_msg"} {
-		mux.Handle("POST "+path, posts)
+	posts := logIn(who, limit(api, cfg.userLimit, cfg.addressLimit))
+	for _, name := range []string{"send_message", "set_screen_capture", "send_sc_msg"} {
+		mux.Handle("POST "+cfg.prefix+name, posts)
 	}
-	mux.Handle("/misc/", api)
+	// Clients ask for the setting of each conversation that they open, which costs RongCloud nothing.
+	mux.Handle("POST "+cfg.prefix+"get_screen_capture", logIn(who, limit(api, cfg.readLimit, cfg.addressLimit)))
+	mux.Handle(cfg.prefix, api)
 	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
@@ -151,18 +156,18 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(p, stop, logger))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
-	return stop.tell(traced(observe(mux, metrics, logger, cfg.limits.request), p.tracing)), nil
+	return behind(cfg.proxies, stop.tell(traced(observe(mux, metrics, logger, cfg.limits.request), p.tracing)))
 }
 
 // tryIt returns three commands to paste.
-func tryIt(base string, codec *n3d.Codec) string {
+func tryIt(base, prefix string, codec *n3d.Codec) string {
 	friend, _ := codec.Encode(2) // fails only for 0
 	return fmt.Sprintf(`
 Try it, as user 1 with the friend 2, who is %[2]s to clients:
 
 curl -c /tmp/misc-cookies -H 'Content-Type: application/json' -d '{"userId":1}' %[1]s/demo/login
-curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s","noticeStatus":1}' %[1]s/misc/set_screen_capture
-curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s"}' %[1]s/misc/get_screen_capture
+curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s","noticeStatus":1}' %[1]s%[3]sset_screen_capture
+curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s"}' %[1]s%[3]sget_screen_capture
 
-`, base, friend)
+`, base, friend, prefix)
 }

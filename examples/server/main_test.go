@@ -82,7 +82,7 @@ func testArgs(t *testing.T, dir string) []string {
 		require.ErrorIs(t, err, fs.ErrExist)
 	}
 	return []string{"-addr", "127.0.0.1:0", "-db", "sqlite:" + filepath.Join(dir, "misc.db"), "-versions", dir, "-session-key", sessionKey,
-		"-user-limit", "10000", "-address-limit", "10000", "-group-quota", "100000", "-private-quota", "100000", "-stop-delay", "0s"}
+		"-user-limit", "10000", "-read-limit", "10000", "-address-limit", "10000", "-group-quota", "100000", "-private-quota", "100000", "-stop-delay", "0s"}
 }
 
 // start starts a server and returns when it listens.
@@ -179,7 +179,7 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 		{"GET", "/misc/latest_update?version=1.0.2", "", 204, ``},
 		{"GET", "/misc/client_version", "", 200, `{"iOS":{"version":"1.0.5","build":"201607181821"`},
 		{"GET", "/misc/mobile_version", "", 200, `{"code":200,"result":{"iOS":{`},
-		{"GET", "/misc/demo_square", "", 200, `{"code":200,"result":[{"id":"` + id1 + `","type":"group","name":"Demo group","portraitUri":"https://downloads.example.com/sealtalk/group.png","memberCount":2,"maxMemberCount":500},{"id":"` + id1 + `","type":"chatroom","name":"Demo chat room"}]}`},
+		{"GET", "/misc/demo_square", "", 200, `{"code":200,"result":[{"id":"` + id1 + `","type":"group","name":"Demo group","portraitUri":"https://downloads.example.com/sealtalk/group.png","memberCount":2,"maxMemberCount":500},{"id":"` + id1 + `","type":"chatroom","name":"Demo chat room 1"},`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id2 + `","objectName":"RC:TxtMsg","content":"hi","pushContent":""}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"GROUP","targetId":"` + id1 + `","objectName":"RC:TxtMsg","content":"hi"}`, 200, `{"code":"200"}`},
 		{"POST", "/misc/send_message", `{"conversationType":"PRIVATE","targetId":"` + id3 + `","objectName":"RC:TxtMsg","content":"hi"}`, 403, `friend`},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sealtalk-go/misc/catalog"
@@ -17,6 +19,11 @@ type parts struct {
 	tracing   trace.TracerProvider
 	flush     func() // sends the last spans
 	versions  *catalog.Catalog
+	files     *sqlstore.ConfigFiles // with -versions database
+	watching  sync.WaitGroup        // for the versions in the database
+	stopWatch context.CancelFunc
+	login     currentUser // nil: the demo's
+	tokens    *sqlstore.Tokens
 	cloud     *cloud
 	db        *database
 	store     *sqlstore.Store
@@ -37,19 +44,27 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 		}
 		logger.Info(part, "state", state)
 	}
-	p := &parts{decisions: newDecisions()}
+	p := &parts{decisions: newDecisions(), stopWatch: func() {}}
 	var state string
 	var err error
 
 	logger.Info("settings", "state", "valid", "demo_n3d_key", cfg.demoKey)
 	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
 	report("traces", state, err)
-	p.versions, state, err = openVersions(cfg, p.decisions, logger)
-	report("versions", state, err)
 	p.cloud, state, err = openCloud(cfg, p.tracing, logger)
 	report("chat cloud", state, err)
 	p.db, state, err = openDatabase(ctx, cfg, p.tracing, logger)
 	report("database", state, err)
+	fromDatabase := cfg.versions == "database" || strings.HasPrefix(cfg.versions, "database:")
+	if err == nil || !fromDatabase {
+		state, openErr := p.openVersions(ctx, cfg, logger)
+		report("versions", state, openErr)
+	}
+	if err == nil && cfg.login != "" {
+		var openErr error
+		p.login, p.tokens, state, openErr = openLogin(ctx, p.db, cfg)
+		report("login", state, openErr)
+	}
 	if err == nil && (len(faults) == 0 || cfg.check) { // create nothing for a server that cannot start
 		p.store, state, err = openStore(ctx, p.db, cfg)
 		report("tables", state, err)
@@ -59,6 +74,14 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 
 // close closes the parts that were opened.
 func (p *parts) close() {
+	p.stopWatch()
+	p.watching.Wait()
+	if p.files != nil {
+		p.files.Close()
+	}
+	if p.tokens != nil {
+		p.tokens.Close()
+	}
 	if p.store != nil {
 		p.store.Close()
 	}

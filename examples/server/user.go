@@ -1,0 +1,68 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/session"
+	"github.com/sealtalk-go/misc/sqlstore"
+)
+
+// currentUser finds out who sends a request, as httpapi.Config.CurrentUser does.
+type currentUser = func(*http.Request) (string, error)
+
+// logins are the servers whose cookie -login can read.
+var logins = map[string]session.Format{"node2019": session.InsecureNode2019, "java2020": session.Java2020, "java2025": session.Java2025}
+
+// openLogin returns a reader of the cookies of the server that -login names, and
+// the tokens that must be closed, if it has any.
+func openLogin(ctx context.Context, db *database, cfg config) (_ currentUser, _ *sqlstore.Tokens, state string, _ error) {
+	c := session.Config{Format: logins[cfg.login], Cookie: cfg.cookieName, Key: cfg.cookieKey, Codec: cfg.codec, MaxAge: cfg.cookieMaxAge}
+	var tokens *sqlstore.Tokens
+	where := "the cookie alone"
+	if c.Format == session.Java2025 {
+		var err error
+		if tokens, err = sqlstore.NewTokens(ctx, db.DB, db.dialect); err != nil {
+			return nil, nil, "", err
+		}
+		c.Tokens, where = tokens, "the cookie and the table login_token"
+	}
+	reader, err := session.New(c)
+	if err != nil {
+		return nil, tokens, "", usageErrorf("-login, -auth-cookie-…: %w", err)
+	}
+	age := "no maximum age"
+	if c.MaxAge > 0 {
+		age = "a maximum age of " + c.MaxAge.String()
+	}
+	return reader.CurrentUser, tokens, fmt.Sprintf("%s, by %s, with %s; a missing one has the code %d", cfg.login, where, age, cmp.Or(cfg.notLoggedIn, http.StatusForbidden)), nil
+}
+
+// A user is what the login found out about a request.
+type user struct {
+	id  string
+	err error
+}
+
+type userKey struct{}
+
+// logIn asks who sends each request, once, for those that [userOf] tells.
+func logIn(who currentUser, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, err := who(r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user{id, err})))
+	})
+}
+
+// userOf returns the user whom [logIn] has found, or its error: a login that
+// could not be checked is not a missing one.
+func userOf(r *http.Request) (string, error) {
+	u, ok := r.Context().Value(userKey{}).(user)
+	if !ok {
+		return "", httpapi.ErrNotLoggedIn
+	}
+	return u.id, u.err
+}
