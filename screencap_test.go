@@ -79,20 +79,6 @@ func TestANoticeSaysWhoDidWhat(t *testing.T) {
 	assert.Equal(t, `{"operatorUserId":"alice","operation":"sendScreenNtf"}`, misc.Notice(alice, misc.Private, bob, misc.NoticeScreenshot).Content)
 }
 
-// screenCaptureCalls are the three operations, each called by a user for a target.
-var screenCaptureCalls = map[string]func(s *misc.Service, user string, t misc.ConversationType, target string) error{
-	"get": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
-		_, err := s.ScreenCapture(context.Background(), user, t, target)
-		return err
-	},
-	"set": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
-		return s.SetScreenCapture(context.Background(), user, t, target, misc.NoticeOn)
-	},
-	"send": func(s *misc.Service, user string, t misc.ConversationType, target string) error {
-		return s.SendScreenCaptureNotice(context.Background(), user, t, target)
-	},
-}
-
 // parts are Relations and both kinds of stores, in which every call fails with err, if
 // it is not nil, or finds status. They count the calls.
 type parts struct {
