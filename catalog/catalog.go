@@ -147,6 +147,7 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 	if c.releases.current.Load().good != nil {
 		c.logger.Info(releasesUsed)
 	}
+	c.releases.warn(c.logger)
 	c.square.warn(c.logger)
 	return c, nil
 }
@@ -207,7 +208,8 @@ func (c *Catalog) Releases() *Releases {
 
 // Warnings returns a warning for each thing in the files that is valid but
 // probably a mistake: those of [Releases.Warnings], and a square that some
-// clients crash on. The latter is also logged when the file is loaded.
+// clients crash on. That, and a "minimum" that some clients cannot reach, is also
+// logged when the file is loaded.
 func (c *Catalog) Warnings() []string {
 	found := c.Releases().Warnings()
 	if w := c.square.current.Load().warning; w != "" {

@@ -19,14 +19,15 @@ type Reason string
 
 // The reasons that [Releases.Choose] returns. A candidate is a release that is
 // newer than the client's version, is not withdrawn, and is on the client's
-// channel or a more stable one. The reasons after the first two are about the
-// newest candidate. If several of them apply to it, the one that comes first in
-// this list is returned.
+// channel or a more stable one. ReasonPlatform and ReasonArch are about all
+// candidates. Those after them are about the newest candidate that has a build
+// for the client's platform and CPU. If several of them apply to it, the one that
+// comes first in this list is returned.
 const (
 	ReasonUpdate    Reason = "update"     // the client is offered a release
 	ReasonCurrent   Reason = "current"    // there is no candidate
-	ReasonPlatform  Reason = "platform"   // it has no build for the client's platform
-	ReasonArch      Reason = "arch"       // it has no build for the client's CPU
+	ReasonPlatform  Reason = "platform"   // none has a build for the client's platform
+	ReasonArch      Reason = "arch"       // none has a build for both the client's platform and its CPU
 	ReasonOS        Reason = "os"         // it has no build for the client's OS version
 	ReasonOSUnknown Reason = "os-unknown" // the client's OS version is not known well enough to choose a build
 	ReasonFrom      Reason = "from"       // the client's version is too old to install it directly
@@ -62,7 +63,7 @@ type Decision struct {
 	Release *misc.Release // nil if the client gets none
 	Reason  Reason
 
-	Version  string // of the release that is offered, or that Reason is about; empty for ReasonCurrent
+	Version  string // of the release that is offered, or that Reason is about; empty for the reasons that are about none or all
 	Channel  string // the client's
 	Platform string // the client's: darwin, win32, linux or other
 	Revision string // of the file that was asked; see [Catalog.Revisions]
@@ -82,7 +83,13 @@ type Decision struct {
 //   - its rollout includes q.ClientID
 //
 // If q.ClientID is empty or longer than 256 bytes, only a rollout of 100
-// includes it. For the defaults of the other fields, see
+// includes it.
+//
+// A client that runs a withdrawn release must not wait for a rollout. If there is
+// no such release for it, but there would be with another id, it gets the one of
+// those with the widest rollout above 0; of several, the newest.
+//
+// For the defaults of the other fields, see
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A client
 // below the "minimum" of the file gets the release with "mandatory": true.
 func (s *Releases) Choose(q misc.UpdateQuery) Decision {
@@ -91,21 +98,38 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 	if !slices.Contains(platforms, c.platform) {
 		d.Platform = "other"
 	}
+	running := s.find(c.version)
+	var widest *release // of those that only their rollout keeps from a client that runs a withdrawn release
+	var offered *build
 	for i := range s.releases {
 		r := &s.releases[i]
 		if r.version.Compare(c.version) <= 0 {
 			break
 		}
 		b, reason := r.judge(&c)
-		switch {
-		case reason == ReasonUpdate:
-			d.Release, d.Reason, d.Version = b.plain, reason, r.version.String()
-			if s.minimum != nil && c.version.Compare(*s.minimum) < 0 {
-				d.Release = b.mandatory
+		if reason == ReasonUpdate {
+			widest, offered = r, b
+			break
+		}
+		if b != nil && running != nil && running.withdrawn != "" && (widest == nil || r.rollout > widest.rollout) {
+			widest, offered = r, b
+		}
+		switch reason {
+		case ReasonWithdrawn, ReasonChannel:
+		case ReasonPlatform, ReasonArch:
+			if d.Reason == ReasonCurrent || d.Reason == ReasonPlatform {
+				d.Reason = reason
 			}
-			return d
-		case d.Reason == ReasonCurrent && reason != ReasonWithdrawn && reason != ReasonChannel:
-			d.Reason, d.Version = reason, r.version.String()
+		default:
+			if d.Version == "" {
+				d.Reason, d.Version = reason, r.version.String()
+			}
+		}
+	}
+	if offered != nil {
+		d.Release, d.Reason, d.Version = offered.plain, ReasonUpdate, widest.version.String()
+		if s.minimum != nil && c.version.Compare(*s.minimum) < 0 {
+			d.Release = offered.mandatory
 		}
 	}
 	return d
@@ -124,21 +148,25 @@ func (s *Releases) Explain(q misc.UpdateQuery) *Explanation {
 	}
 	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s",
 		c.version, escaped(c.platform), escaped(c.arch), c.os, s.channels[c.channel], id)}
-	e.Reason = s.Choose(q).Reason
+	d := s.Choose(q)
+	e.Reason = d.Reason
 	e.Releases = make([]Verdict, 0, len(s.releases))
-	offered := false
 	for i := range s.releases {
 		r := &s.releases[i]
 		_, reason := r.judge(&c)
+		detail := ""
 		switch {
+		case d.Release != nil && r.version.String() == d.Version:
+			if reason != ReasonUpdate {
+				detail = "offered whatever its rollout, since the client runs a withdrawn release"
+			}
+			reason = ReasonUpdate
 		case r.version.Compare(c.version) <= 0 && r.withdrawn == "":
 			reason = ReasonCurrent
-		case reason == ReasonUpdate && offered:
-			reason = ReasonSuperseded
 		case reason == ReasonUpdate:
-			offered = true
+			reason = ReasonSuperseded
 		}
-		e.Releases = append(e.Releases, Verdict{r.version.String(), s.channels[r.channel], reason, s.detail(r, &c, reason)})
+		e.Releases = append(e.Releases, Verdict{r.version.String(), s.channels[r.channel], reason, cmp.Or(detail, s.detail(r, &c, reason))})
 	}
 	return e
 }
@@ -173,7 +201,8 @@ func (s *Releases) detail(r *release, c *client, reason Reason) string {
 }
 
 // judge returns the build of r that the client should install, or the reason
-// why it gets none. It does not compare versions.
+// why it gets none. If only a rollout above 0 is the reason, it returns both. It
+// does not compare versions.
 func (r *release) judge(c *client) (*build, Reason) {
 	switch {
 	case r.withdrawn != "":
@@ -192,9 +221,9 @@ func (r *release) judge(c *client) (*build, Reason) {
 	case r.rollout == 0:
 		return nil, ReasonRollout
 	case c.id == "":
-		return nil, ReasonNoID
+		return b, ReasonNoID
 	case bucket(r.version, c.id) >= r.rollout:
-		return nil, ReasonRollout
+		return b, ReasonRollout
 	}
 	return b, ReasonUpdate
 }

@@ -38,7 +38,7 @@ var decisions = []struct{ query, userAgent, offered, reason string }{
 	{"version=1.5.0&platform=darwin", "SealTalk/1 CFNetwork/1 Darwin/16.7.0", "", "os"},
 	{"version=1.9.0&platform=darwin&id=client-0", "", "", "os-unknown"},
 	{"version=2.0.0&platform=darwin&id=client-0", "", "2.0.1 SealTalk-universal.zip", "update"},
-	{"version=2.0.0&platform=darwin&os_version=14.4", "", "", "no-id"},
+	{"version=2.0.0&platform=darwin&os_version=14.4", "", "2.0.1 SealTalk-universal.zip", "update"}, // 2.0.0 is withdrawn
 	{"version=1.4.0&platform=darwin&os_version=10.12.6", "", "", "os"},
 	{"version=1.0.0&platform=darwin&os_version=14.4&id=client-0", "", "1.4.0 SealTalk.zip, mandatory", "update"},
 	{"version=1.0.0&platform=darwin", "", "1.4.0 SealTalk.zip, mandatory", "update"},
@@ -282,6 +282,35 @@ func TestEachReleaseIsExplained(t *testing.T) {
 			{"0.9.0", "stable", "withdrawn", "withdrawn: worse"},
 		},
 	}, e)
+}
+
+func TestWhoRunsAWithdrawnReleaseNeedNotWaitForARollout(t *testing.T) {
+	const platform = `"builds":[{"platform":"darwin","arch":"x64",URL}]`
+	for _, tt := range []struct{ name, query, releases, offered, others, reason string }{
+		{"with no id", "", `{"version":"1.0.1","rollout":25,BUILDS}`, "1.0.1 a.zip", "", "update"},
+		{"the widest", "&id=client-1", `{"version":"1.0.1","rollout":25,BUILDS},{"version":"1.0.2","rollout":0.01,BUILDS},{"version":"1.0.3","rollout":25,BUILDS},{"version":"1.0.4","rollout":1,BUILDS}`, "1.0.3 a.zip", "", "update"},
+		{"one that is possible comes first", "", `{"version":"1.0.2","rollout":25,BUILDS},{"version":"1.0.1",BUILDS}`, "1.0.1 a.zip", "1.0.1 a.zip", "update"},
+		{"a pause", "", `{"version":"1.0.1","rollout":0,BUILDS}`, "", "", "rollout"},
+		{"not for it", "", `{"version":"1.0.1","from":"1.0.1-0","rollout":25,BUILDS},{"version":"1.0.2","rollout":25,"builds":[{"platform":"win32",URL}]}`, "", "", "from"},
+		{"another channel", "", `{"version":"1.0.1","channel":"beta","rollout":25,BUILDS}`, "", "", "current"},
+		{"another platform's release is newer", "", `{"version":"1.0.2","builds":[{"platform":"win32",URL}]},{"version":"1.0.1","from":"1.0.1-0",` + platform + `}`, "", "", "from"},
+		{"another CPU's", "&arch=arm64", `{"version":"1.0.2","builds":[{"platform":"win32",URL}]},{"version":"1.0.1",` + platform + `}`, "", "", "arch"},
+		{"no platform", "&platform=linux", `{"version":"1.0.2","builds":[{"platform":"win32",URL}]},{"version":"1.0.1",` + platform + `}`, "", "", "platform"},
+	} {
+		for _, withdrawn := range []bool{true, false} {
+			file := `{"channels":["stable","beta"],"releases":[{"version":"1.0.0",BUILDS},` + tt.releases + `]}`
+			if withdrawn {
+				file = strings.Replace(file, `"version":"1.0.0"`, `"version":"v1.0.0+7","withdrawn":"bad"`, 1)
+			}
+			offered, reason := newReleasesHost(t, abbreviations.Replace(file)).ask("version=1.0.0"+tt.query, "")
+			if !withdrawn {
+				assert.Equal(t, tt.others, offered, tt.name)
+				continue
+			}
+			assert.Equal(t, tt.offered, offered, tt.name)
+			assert.Equal(t, tt.reason, reason, tt.name)
+		}
+	}
 }
 
 func TestADecisionSaysWhatItIsAbout(t *testing.T) {

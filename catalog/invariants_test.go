@@ -199,7 +199,7 @@ func TestWhatHoldsForEveryFileAndEveryClient(t *testing.T) {
 				slices.Reverse(release.Builds)
 			}
 		}).parse(t)
-		withdrawn := f.with(func(f *releasesFile) { f.Releases[place].Withdrawn = "bad" }).parse(t) // or nil, if minimum forbids it
+		withdrawn := f.with(func(f *releasesFile) { f.Releases[place].Withdrawn = "bad" }).parse(t)
 		free := f.with(func(f *releasesFile) { f.Minimum = "" }).parse(t)
 		for range 20 {
 			q := randomQuery(t, r)
@@ -215,10 +215,20 @@ func TestWhatHoldsForEveryFileAndEveryClient(t *testing.T) {
 					require.LessOrEqual(t, slices.Compare(numbers(strings.TrimPrefix(is.URL, "https://x.test/")), has), 0, about)
 				}
 			}
-			atLeast(t, is, choose(t, raised, q), about)
+			runs := func(f releasesFile, is func(releaseFile) bool) bool {
+				return slices.ContainsFunc(f.Releases, func(r releaseFile) bool { return is(r) && compare(t, r.Version, q.Version.String()) == 0 })
+			}
+			if runs(f, func(r releaseFile) bool { return r.Withdrawn != "" }) {
+				require.False(t, is != nil && choose(t, raised, q) == nil, about)
+			} else {
+				atLeast(t, is, choose(t, raised, q), about)
+			}
 			require.Equal(t, is, choose(t, shuffled, q), about)
-			if withdrawn != nil && (is == nil || is.Version != f.Releases[place].Version) {
-				require.Equal(t, is, choose(t, withdrawn, q), about)
+			switch after := choose(t, withdrawn, q); {
+			case runs(f, func(r releaseFile) bool { return r.Version == f.Releases[place].Version }):
+				require.False(t, is != nil && after == nil, about)
+			case is == nil || is.Version != f.Releases[place].Version:
+				require.Equal(t, is, after, about)
 			}
 			without := choose(t, free, q)
 			if is != nil {

@@ -104,10 +104,7 @@ var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "univer
 // ParseReleases parses a releases.json, whose keys are described in
 // https://github.com/sealtalk-go/misc/blob/main/docs/releases.md. A key that is
 // unknown, or that appears twice in an object, is an error. The error joins all
-// problems, each with its path, such as releases[2].builds[0].min_os. If the
-// file has a "minimum", it must have a release that is not older, is on the
-// first channel, is not withdrawn and has a rollout of 100; this is checked
-// only if there are no other problems.
+// problems, each with its path, such as releases[2].builds[0].min_os.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, found := parseReleases(data)
 	return s.good, found.join("catalog: ")
@@ -137,16 +134,11 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	}
 	o.refuseRest()
 	o.found = append(o.found, repeated(data)...)
-	if o.found == nil && s.minimum != nil && !slices.ContainsFunc(s.releases, func(r release) bool {
-		return r.channel == 0 && r.withdrawn == "" && r.rollout == everyone && r.version.Compare(*s.minimum) >= 0
-	}) {
-		o.add("minimum", "needs a release for everyone, on channel %s, not withdrawn and with a rollout of 100, whose version is at least %s", s.channels[0], s.minimum)
-	}
 	if o.found != nil {
 		return releases, o.found
 	}
 	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
-	return parsed[Releases]{good: s, version: s.String()}, nil
+	return parsed[Releases]{good: s, version: s.String(), warning: s.unreachable()}, nil
 }
 
 // String returns the number of releases and the newest version, such as "2

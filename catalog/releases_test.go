@@ -59,9 +59,9 @@ channels[4]: "a" appears twice`},
 
 	{"minimum as new as the newest", `{"minimum":"v1.0.2+5","releases":[{"version":"1.0.2",BUILDS}]}`, ""},
 	{"minimum that is no version", `{"minimum":"1.0","releases":[]}`, `minimum: "1.0" is not a semantic version such as 1.0.2`},
-	{"minimum that nobody could obey", `{"minimum":"1.0.0","channels":["stable","beta"],"releases":[{"version":"1.0.0-rc.1","channel":"stable",BUILDS},
+	{"minimum that nobody can reach", `{"minimum":"1.0.0","channels":["stable","beta"],"releases":[{"version":"1.0.0-rc.1","channel":"stable",BUILDS},
 		{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},{"version":"1.0.3","channel":"beta",BUILDS}]}`,
-		"minimum: needs a release for everyone, on channel stable, not withdrawn and with a rollout of 100, whose version is at least 1.0.0"},
+		""},
 
 	{"versions", `{"releases":[{BUILDS},{"version":"1.0","channel":"stable",BUILDS},{"version":1,BUILDS}]}`, `releases[0].version: required
 releases[1].version: "1.0" is not a semantic version such as 1.0.2
@@ -151,12 +151,19 @@ func TestProbableMistakesAreWarnedOf(t *testing.T) {
 	full, err := os.ReadFile("testdata/releases.json")
 	require.NoError(t, err)
 	for _, tt := range []struct{ name, file, warnings string }{
-		{"a date alone", string(full), `releases[3].pub_date: "2026-06-01" has no time: macOS shows a date in 1970`},
+		{"a date alone", string(full), `releases[3].pub_date: "2026-06-01" has no time: macOS shows a date in 1970
+minimum: no release for everyone on channel stable is 1.4.0 or newer, so clients are told to install what they cannot get: win32 x64`},
 		{"nothing", `{"releases":[{"version":"1.0.2","pub_date":"2026-06-01T10:00:00Z",BUILDS}]}`, ""},
 		{
 			"a Windows that does not exist", `{"releases":[{"version":"1.0.2","builds":[{"platform":"win32","min_os":"11",URL},BUILD]},{"version":"1.0.1","builds":[{"platform":"win32","min_os":"10.0.22000",URL},{"platform":"darwin","min_os":"11",URL}]}]}`,
 			"releases[0].builds: no Windows has version 11: Windows 11 is 10.0.22000",
 		},
+		{"a minimum that nobody can reach", `{"minimum":"1.0.2","releases":[{"version":"1.0.3","rollout":99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS}]}`,
+			"minimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: arm64, x64\nreleases: none is for a client that sends neither id nor os_version"},
+		{"a minimum and no releases", `{"minimum":"1.0.2","releases":[]}`,
+			"minimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: all\nreleases: none is for a client that sends neither id nor os_version"},
+		{"a minimum for some CPUs alone", `{"minimum":"1.0.2","releases":[{"version":"1.0.2","builds":[{"platform":"darwin","arch":"x64",URL},{"platform":"win32",URL}]},{"version":"1.0.1","builds":[{"platform":"darwin","arch":"universal",URL},{"platform":"win32","arch":["ia32","x64"],URL}]}]}`,
+			"minimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: darwin arm64"},
 		{"no releases", `{"releases":[]}`, "releases: none is for a client that sends neither id nor os_version"},
 		{
 			"nothing for SealTalk's own client", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","rollout":99.99,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},

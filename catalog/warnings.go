@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,12 +49,59 @@ func (s *Releases) Warnings() (found []string) {
 			}
 		}
 	}
+	if w := s.unreachable(); w != "" {
+		found = append(found, w)
+	}
 	if !isOffered(func(r *release) bool {
 		return r.channel == 0 && r.rollout == everyone && slices.ContainsFunc(r.builds, func(b build) bool { return b.os == anyOS && b.cpus.overlap(x64) })
 	}) {
 		warn("releases", "none is for a client that sends neither id nor os_version")
 	}
 	return found
+}
+
+// unreachable returns a warning if clients are told that an update is mandatory
+// and some of them cannot get one that is new enough: there is a build for their
+// platform and CPU, but none in a release for everyone on the first channel that
+// is not below the minimum.
+func (s *Releases) unreachable() string {
+	if s.minimum == nil {
+		return ""
+	}
+	isReached := func(platform string, c cpus) bool {
+		return slices.ContainsFunc(s.releases, func(r release) bool {
+			return r.channel == 0 && r.withdrawn == "" && r.rollout == everyone && r.version.Compare(*s.minimum) >= 0 && slices.ContainsFunc(r.builds, func(b build) bool {
+				return (b.platform == "" || b.platform == platform) && (b.cpus == 0 || b.cpus&c == c)
+			})
+		})
+	}
+	var lost []string
+	for _, r := range s.releases {
+		for _, b := range r.builds {
+			for _, c := range []cpus{x64, arm64, ia32} {
+				named := b.cpus&c != 0 || b.cpus == 0 && c != ia32 // a build for any CPU is meant for these two
+				client := strings.TrimSpace(b.platform + " " + cpuName(c))
+				if named && !isReached(b.platform, c) && !slices.Contains(lost, client) {
+					lost = append(lost, client)
+				}
+			}
+		}
+	}
+	if lost == nil && len(s.releases) > 0 {
+		return ""
+	}
+	slices.Sort(lost)
+	return fmt.Sprintf("%s: minimum: no release for everyone on channel %s is %s or newer, so clients are told to install what they cannot get: %s",
+		s.file, s.channels[0], s.minimum, cmp.Or(strings.Join(lost, ", "), "all"))
+}
+
+func cpuName(c cpus) string {
+	for name, cpu := range cpuNames {
+		if cpu == c {
+			return name
+		}
+	}
+	return ""
 }
 
 var sevenWordCharacters = regexp.MustCompile(`\w{7}`)
