@@ -174,7 +174,7 @@ var files = []struct{ name, release, clients, err string }{
 	{name: "two of it", release: goodRelease, clients: goodClients + goodClients, err: `catalog: client_version.json: is not valid JSON: invalid character '{' after top-level value (at byte 207, line 1)`},
 	{name: "nothing but a byte order mark", release: "\uFEFF", clients: goodClients, err: `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 0, line 1)`},
 	{name: "two byte order marks", release: "\uFEFF\uFEFF" + goodRelease, clients: goodClients, err: `catalog: squirrel.json: is not valid JSON: invalid character 'ï' looking for beginning of value (at byte 1, line 1)`},
-	{name: "UTF-16", release: goodRelease, clients: "\xff\xfe{\x00}\x00", err: `catalog: client_version.json: is not valid UTF-8`},
+	{name: "UTF-16", release: goodRelease, clients: "\xff\xfe{\x00}\x00", err: `catalog: client_version.json: is UTF-16: save it as UTF-8`},
 	{
 		name:    "a byte more than 1 MiB",
 		release: goodRelease + strings.Repeat(" ", maxSize+1-len(goodRelease)),

@@ -48,7 +48,7 @@ func TestAFileGoesOutAsItIsOrItsProblemsAreNamed(t *testing.T) {
 		{format: "release", name: "half", file: documentedRelease[:60], problems: "is not valid JSON: unexpected end of JSON input (at byte 60, line 1)"},
 		{format: "release", name: "no object", file: `["1.0.2"]`, problems: "must be a JSON object"},
 		{format: "release", name: "null", file: `null`, problems: "must be a JSON object"},
-		{format: "release", name: "another encoding", file: "{\"version\":\"1.0.2\",\"url\":\"https://x.test\",\"x\":\"\xff\"}", problems: "is not valid UTF-8"},
+		{format: "release", name: "another encoding", file: "{\"version\":\"1.0.2\",\"url\":\"https://x.test\",\"x\":\"\xff\"}", problems: "is not valid UTF-8 in line 1"},
 		{
 			format: "release", name: "every problem at once, one for each key", file: `{"version":102,"url":"SealTalk.zip","name":["x"],"pub_date":"2017-05-05T10:00:00.5Z"}`,
 			problems: `version: must be a string

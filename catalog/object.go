@@ -41,8 +41,18 @@ var errNoObject = errors.New("must be a JSON object")
 // parse reads one JSON value, an object or a list, into v.
 func parse(data []byte, v any) error {
 	data = withoutBOM(data)
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return errors.New("is UTF-16: save it as UTF-8")
+	}
 	if !utf8.Valid(data) {
-		return errors.New("is not valid UTF-8")
+		line := 1
+		for text := range bytes.Lines(data) {
+			if !utf8.Valid(text) {
+				break
+			}
+			line++
+		}
+		return fmt.Errorf("is not valid UTF-8 in line %d", line)
 	}
 	err := json.Unmarshal(data, v)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -147,16 +157,36 @@ func (p problems) add(err error) problems {
 	return append(p, problem{"", err})
 }
 
-// join returns the problems as one error, each behind prefix.
+const (
+	maxProblems = 20  // in one error
+	maxProblem  = 500 // bytes of a key, and of what is wrong with it
+)
+
+// join returns the problems as one error, each behind prefix. Its length is
+// bounded, whatever a file holds.
 func (p problems) join(prefix string) error {
 	var named []error
-	for _, p := range p {
+	for _, p := range p[:min(len(p), maxProblems)] {
+		if text := p.cause.Error(); len(text) > maxProblem {
+			p.cause = errors.New(cut(text))
+		}
 		if p.key != "" {
-			p.cause = fmt.Errorf("%s: %w", p.key, p.cause)
+			p.cause = fmt.Errorf("%s: %w", cut(p.key), p.cause)
 		}
 		named = append(named, fmt.Errorf("%s%w", prefix, p.cause))
 	}
+	if more := len(p) - maxProblems; more > 0 {
+		named = append(named, fmt.Errorf("%sand %d more", prefix, more))
+	}
 	return errors.Join(named...)
+}
+
+// cut returns the beginning of a text that is too long.
+func cut(text string) string {
+	if len(text) <= maxProblem {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxProblem], "") + "…"
 }
 
 // repeated returns a problem for each key that appears twice in one object of

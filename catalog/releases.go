@@ -226,13 +226,14 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		o.add("builds", "at least one is required, except for a withdrawn release")
 	}
 	valid := o.found == nil
+	taken := make(ties)
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
 		b := in.build(fields, valid, s.minimum != nil)
-		if in.found != nil {
-			b = build{platform: "faulty"} // so that it ties with no other build
-		} else if k := slices.IndexFunc(r.builds, b.ties); k >= 0 {
-			in.found = problems{{fmt.Sprintf("%sbuilds[%d]", o.path, i), fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
+		if in.found == nil {
+			if k, tied := taken.add(b, i); tied {
+				in.found = problems{{fmt.Sprintf("%sbuilds[%d]", o.path, i), fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
+			}
 		}
 		r.builds = append(r.builds, b)
 		o.found = append(o.found, in.found...)
@@ -387,9 +388,44 @@ func (b build) precedence(c build) int {
 	return cmp.Or(named(c)-named(b), b.cpus.count()-c.cpus.count())
 }
 
-// ties reports whether a client may fit b and c, and neither is first.
-func (b build) ties(c build) bool {
-	return b.precedence(c) == 0 && b.platform == c.platform && b.cpus.overlap(c.cpus) && b.os.overlap(c.os)
+// ties are the builds of a release between which a client might have to choose:
+// those for one platform, with the same number of CPUs and one of these in common.
+// Those in a list have OS ranges that do not overlap, in order.
+type ties map[tie][]placed
+
+type tie struct {
+	platform string
+	count    int
+	cpu      cpus
+}
+
+type placed struct {
+	os    osRange
+	index int
+}
+
+// add reports which of the builds a client may fit as well as the one with this
+// index, and adds that one if there is none.
+func (t ties) add(b build, index int) (other int, tied bool) {
+	for _, adds := range []bool{false, true} {
+		for _, cpu := range []cpus{0, x64, arm64, ia32} {
+			if b.cpus&cpu != cpu || (cpu == 0) != (b.cpus == 0) {
+				continue
+			}
+			key := tie{b.platform, b.cpus.count(), cpu}
+			list := t[key]
+			place, _ := slices.BinarySearchFunc(list, b.os.min, func(p placed, least osVersion) int { return p.os.min.compare(least) })
+			for _, neighbor := range list[max(0, place-1):min(len(list), place+1)] {
+				if neighbor.os.overlap(b.os) {
+					return neighbor.index, true
+				}
+			}
+			if adds {
+				t[key] = slices.Insert(list, place, placed{b.os, index})
+			}
+		}
+	}
+	return 0, false
 }
 
 func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }

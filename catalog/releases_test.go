@@ -31,7 +31,7 @@ var releasesFiles = []struct{ name, file, problems string }{
 	{"releases in an object", `{"releases":{}}`, "releases: must be a list"},
 	{"a list", `[]`, "must be a JSON object"},
 	{"not JSON", "{\r\n\n\"releases\":[}", "is not valid JSON: invalid character '}' looking for beginning of value (at byte 17, line 3)"},
-	{"not UTF-8", "{\"releases\":[],\"\xff\":1}", "is not valid UTF-8"},
+	{"not UTF-8", "{\"releases\":[],\n\"\xff\":1}", "is not valid UTF-8 in line 2"},
 	{"a release, a build and extra that are no objects", `{"releases":[1,{"version":"1.0.2","builds":[null,{"extra":[],URL}]}]}`,
 		"releases[0]: must be a JSON object\nreleases[1].builds[0]: must be a JSON object\nreleases[1].builds[1].extra: must be a JSON object"},
 	{"unknown keys", `{"release":[],"releases":[{"version":"1.0.2","rolout":5,"Notes":"","builds":[{URL,"min-os":"12","":1}]}]}`,
@@ -145,6 +145,22 @@ func TestAReleasesFileIsAcceptedOrEveryProblemIsNamedWithItsPath(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+func TestTheErrorOfABadFileIsShort(t *testing.T) {
+	long := strings.Repeat("x", 1<<18)
+	for _, file := range []string{
+		`{"releases":[` + strings.Repeat(`1,`, 100_000) + `1]}`,
+		`{"releases":[{"version":"` + long + `","pub_date":"` + long + `","channel":"` + long + `",BUILDS}]}`,
+		`{"` + long + `":1,"releases":[]}`,
+		`{"channels":["` + strings.Repeat(long[:1<<14]+`","`, 14) + `a"],"releases":[` + strings.Repeat(`{"version":"1.0.0","channel":"b",BUILDS},`, 99) + `1]}`,
+	} {
+		_, err := catalog.ParseReleases([]byte(abbreviations.Replace(file)))
+		require.Error(t, err)
+		assert.Less(t, len(err.Error()), 64<<10)
+	}
+	_, err := catalog.ParseSquare([]byte(`[`+strings.Repeat(`1,`, 20)+`1]`), nil)
+	assert.ErrorContains(t, err, "catalog: [19]: must be a JSON object\ncatalog: and 1 more")
 }
 
 func TestProbableMistakesAreWarnedOf(t *testing.T) {
