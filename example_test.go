@@ -119,7 +119,7 @@ func ExampleNewSquare_invalid() {
 	fmt.Println(err)
 	// Output:
 	// misc: [0].type: "Group" is neither chatroom nor group
-	// misc: [1].name: required
+	// misc: [1].name: required for a chat room: SealTalk's iOS client crashes without one
 	// misc: [2].memberCount: -1 is negative
 }
 

@@ -186,7 +186,12 @@ var checks = map[string]func(string) string{
 		}
 		return ""
 	},
-	"chatroom.name": required,
+	"chatroom.name": func(v string) string {
+		if v == "" {
+			return "required for a chat room: SealTalk's iOS client crashes without one"
+		}
+		return ""
+	},
 }
 
 func required(v string) string {

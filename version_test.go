@@ -238,7 +238,7 @@ func TestNewSquare(t *testing.T) {
 		{ID: "b", Type: "room", Name: "x", Extra: map[string]json.RawMessage{"memberCount": json.RawMessage(`1`)}},
 	})
 	assert.EqualError(t, err, `misc: [1].id: required
-misc: [1].name: required
+misc: [1].name: required for a chat room: SealTalk's iOS client crashes without one
 misc: [1].memberCount: -1 is negative
 misc: [1].maxMemberCount: -2 is negative
 misc: [2].type: "room" is neither chatroom nor group

@@ -58,7 +58,7 @@ type Config struct {
 	// Version are unchecked text from the client.
 	Decided func(ctx context.Context, q misc.UpdateQuery, d Decision)
 
-	// Logger receives a line for each file that is reloaded or found invalid,
+	// Logger receives a line for each file that is loaded or found invalid,
 	// and the warnings that [Catalog] describes. Nil means slog.Default().
 	Logger *slog.Logger
 }
@@ -79,7 +79,8 @@ var (
 //
 // If a file is missing, unreadable or invalid, the last valid one is served.
 // The error is logged, once until it changes, and returned by Err. A file that
-// is reloaded is logged with its version. The files are independent: an invalid
+// is loaded is logged with its version and its revision, see
+// [Catalog.Revisions]. The files are independent: an invalid
 // one does not keep the others from being reloaded.
 //
 // As soon as there is a valid releases.json, the Catalog logs that, uses it,
@@ -147,8 +148,10 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 	if c.releases.current.Load().good != nil {
 		c.logger.Info(releasesUsed)
 	}
-	c.releases.warn(c.logger)
-	c.square.warn(c.logger)
+	c.releases.log(c.logger, "catalog: file loaded")
+	c.squirrel.log(c.logger, "catalog: file loaded")
+	c.clients.log(c.logger, "catalog: file loaded")
+	c.square.log(c.logger, "catalog: file loaded")
 	return c, nil
 }
 
@@ -386,13 +389,17 @@ func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
 	case s.good == nil:
 		logger.Info("catalog: refused file removed", "file", f.name)
 	default:
-		logger.Info("catalog: file reloaded", "file", f.name, "version", s.version, "revision", s.revision)
-		f.warn(logger)
+		f.log(logger, "catalog: file reloaded")
 	}
 }
 
-func (f *file[T]) warn(logger *slog.Logger) {
-	if s := f.current.Load(); s.warning != "" {
+// log logs which file is served, if there is one, and its warning.
+func (f *file[T]) log(logger *slog.Logger, message string) {
+	s := f.current.Load()
+	if s.good != nil {
+		logger.Info(message, "file", f.name, "version", s.version, "revision", s.revision)
+	}
+	if s.warning != "" {
 		logger.Warn("catalog: probably a mistake", "warning", s.warning)
 	}
 }

@@ -106,6 +106,7 @@ func open(t *testing.T, cfg catalog.Config) *fixture {
 	var err error
 	f.Catalog, err = catalog.Open(f.directory, cfg)
 	require.NoError(t, err)
+	f.log.Take()
 	return f
 }
 
@@ -385,7 +386,9 @@ func TestOpenReadsReleasesJSONInPlaceOfSquirrelJSON(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			assert.Equal(t, "level=INFO msg=\"catalog: releases.json is used, squirrel.json is not read\"\n", log.String())
+			assert.Equal(t, []string{`level=INFO msg="catalog: releases.json is used, squirrel.json is not read"`,
+				strings.Replace(reloaded("releases.json", `"no releases"`, tt.releases), "reloaded", "loaded", 1),
+				strings.Replace(reloaded(clientVersion, `"iOS 1.0.5, Android 1.0.5"`, goodClients), "reloaded", "loaded", 1)}, log.Take())
 			_, err = c.LatestRelease(t.Context(), query(t, "version=1.0.0"))
 			require.ErrorIs(t, err, misc.ErrNoRelease)
 			assert.Equal(t, "no releases", c.Releases().String())

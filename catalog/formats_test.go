@@ -115,7 +115,7 @@ Android.url: "https://x.test/ä" is not an absolute, percent-encoded URL`,
 [1].id: must be a public id or a number from 1 to 4294967295
 [1].type: "room" is neither chatroom nor group
 [2].id: must be a public id or a number from 1 to 4294967295
-[2].name: required
+[2].name: required for a chat room: SealTalk's iOS client crashes without one
 [2].memberCount: must be a whole number that is not negative
 [2].maxMemberCount: must be a whole number that is not negative
 [3]: must be a JSON object

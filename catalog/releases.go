@@ -3,6 +3,7 @@ package catalog
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -114,6 +115,9 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	o := parseObject(data, "")
 	if o.found != nil {
 		return releases, o.found
+	}
+	if _, isFeed := o.rest["currentRelease"]; isFeed {
+		return releases, o.found.add(errors.New("is the static feed of Squirrel.Mac, which has the same name: keep that feed elsewhere, and write the file of docs/releases.md"))
 	}
 	s := &Releases{file: "releases.json", revision: revision(data), channels: o.channels(), minimum: o.version("minimum")}
 	list, given := o.list("releases")

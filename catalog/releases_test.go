@@ -30,6 +30,8 @@ var releasesFiles = []struct{ name, file, problems string }{
 	{"null for releases", `{"releases":null}`, "releases: required, but may be empty"},
 	{"releases in an object", `{"releases":{}}`, "releases: must be a list"},
 	{"a list", `[]`, "must be a JSON object"},
+	{"the static feed of Squirrel.Mac", `{"currentRelease":"1.0.2","releases":[{"version":"1.0.2","updateTo":{"version":"1.0.2","url":"https://x.test/a.zip"}}]}`,
+		"is the static feed of Squirrel.Mac, which has the same name: keep that feed elsewhere, and write the file of docs/releases.md"},
 	{"not JSON", "{\r\n\n\"releases\":[}", "is not valid JSON: invalid character '}' looking for beginning of value (at byte 17, line 3)"},
 	{"not UTF-8", "{\"releases\":[],\n\"\xff\":1}", "is not valid UTF-8 in line 2"},
 	{"a release, a build and extra that are no objects", `{"releases":[1,{"version":"1.0.2","builds":[null,{"extra":[],URL}]}]}`,
