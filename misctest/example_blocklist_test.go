@@ -19,8 +19,8 @@ func (s BlockList) Access(ctx context.Context, userID string, c misc.Conversatio
 	allowed, setting, err := s.Store.Access(ctx, userID, c)
 	if err == nil && allowed && c.Type() == misc.Private {
 		a, b := c.Users()
-		blocked, errBlocked := s.Blocked(ctx, a, b)
-		allowed, err = !blocked, errBlocked
+		blocked, err := s.Blocked(ctx, a, b)
+		return !blocked && err == nil, setting, err
 	}
 	return allowed, setting, err
 }

@@ -37,16 +37,20 @@ func wrongImplementations() (all []implementation) {
 	key := func(name, breaks string, key func(c misc.Conversation) string) {
 		wrong(name, breaks, func(h *host) { h.key = key })
 	}
+	const invalid, part = "an invalid id is never set or misc.ErrInvalidID", "an invalid id, or a part of one, is not related or misc.ErrInvalidID"
 	const inSettings, inRelations = "settings/ids that look alike are different", "relations/ids that look alike are different"
 	key("keys are joined by _", inSettings, func(c misc.Conversation) string { return strings.Trim(joined(c, "_"), "_") })
 	key("keys are cut at 40 characters", inSettings, func(c misc.Conversation) string { return fmt.Sprintf("%.40s", c) })
 	wrong("friends are joined by _", inRelations, also(func(h *host, q row) bool {
-		return h.some(func(r row) bool { return r.c.Type() == q.c.Type() && joined(r.c, "_") == joined(q.c, "_") })
+		return h.some(func(r row) bool { return q.c.Type() == misc.Private && joined(r.c, "_") == joined(q.c, "_") })
 	}))
 	wrong("spaces at the end do not count", inSettings+"; "+inRelations, compares(func(id string) string { return strings.TrimRight(id, " ") }))
 	wrong("case does not count", inSettings+"; "+inRelations, compares(strings.ToLower))
+	wrong("ids are cut at 40 characters", inSettings+"; "+inRelations, compares(func(id string) string { return fmt.Sprintf("%.40s", id) }))
 	in = form{nil, false, in.decode}
 	wrong("case does not count in n3d", inSettings+"; "+inRelations, compares(strings.ToLower))
+
+	wrong("spaces at the end do not count in n3d", "settings/"+invalid+"; relations/"+part, compares(func(id string) string { return strings.TrimRight(id, " ") }))
 
 	in = forms["opaque ids"]
 	wrong("only one of two users reads the setting", "settings/a setting is off, and then what was set last", asks(func(_ *host, q query, a *answer) {
@@ -77,7 +81,7 @@ func wrongImplementations() (all []implementation) {
 		return cmp.Or(err, h.save(q))
 	}))
 	wrong("takes any status", "settings/an invalid status is refused and changes nothing", sets(func(h *host, q query) error { return h.save(query{q.ctx, q.row, max(off, min(q.status, on))}) }))
-	key("keys are joined without anything", "settings/an invalid id is never set or misc.ErrInvalidID", func(c misc.Conversation) string { return fmt.Sprint(c.Type()) + joined(c, "") })
+	key("keys are joined without anything", "settings/"+invalid, func(c misc.Conversation) string { return fmt.Sprint(c.Type()) + joined(c, "") })
 	wrong("a cancelled set is saved", "settings/a cancelled call is an error and changes nothing", sets(func(h *host, q query) error {
 		return cmp.Or(h.save(query{context.WithoutCancel(q.ctx), q.row, q.status}), q.ctx.Err())
 	}))
@@ -115,8 +119,8 @@ func wrongImplementations() (all []implementation) {
 		a, b := q.c.Users()
 		return h.rows[row{a, misc.GroupConversation(b)}] || h.rows[row{b, misc.GroupConversation(a)}]
 	}))
-	wrong("membership by substring", "relations/an invalid id, or a part of one, is not related or misc.ErrInvalidID", also(func(h *host, q row) bool {
-		return h.some(func(r row) bool { return r.c == q.c && r.c.GroupID() != "" && strings.Contains(r.user, q.user) })
+	wrong("membership by substring", "relations/"+part, also(func(h *host, q row) bool {
+		return h.some(func(r row) bool { return r.c == q.c && q.user != "" && strings.Contains(r.user, q.user) })
 	}))
 	wrong("questions overwrite each other", "relations/questions at the same time get their own answers", func(h *host) {
 		var last atomic.Pointer[query]
@@ -127,7 +131,11 @@ func wrongImplementations() (all []implementation) {
 		}
 	})
 	wrong("a question ignores the context", "relations/a cancelled question is an error", asks(func(h *host, q query, a *answer) { *a = h.ask(query{context.WithoutCancel(q.ctx), q.row, off}) }))
-	wrong("a failure is a no", "relations/a failing backend is an error and not a no", asks(func(_ *host, _ query, a *answer) { a.err = except(errDown, a.err) }))
+	wrong("a failure is an invalid id", "relations/a failing backend is an error and not a no", asks(func(h *host, _ query, a *answer) {
+		if h.down {
+			a.err = misc.ErrInvalidID
+		}
+	}))
 
 	const nobody = "nobody else is allowed, whatever is set"
 	wrong("whatever is on is allowed", nobody, asks(func(_ *host, _ query, a *answer) { a.ok = a.ok || a.status == on }))
@@ -141,6 +149,12 @@ func wrongImplementations() (all []implementation) {
 	}
 	wrongSource("never has a release", "what the source returns is valid, and there is a release for Query", func(*source, context.Context, misc.UpdateQuery) (*misc.Release, error) {
 		return nil, misc.ErrNoRelease
+	})
+	wrongSource("no release is nil without an error", "what the source returns is valid, and there is a release for Query", func(s *source, ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
+		if q.Channel != "beta" {
+			return nil, ctx.Err()
+		}
+		return s.find(ctx, q)
 	})
 	wrongSource("a question ignores the context", "a cancelled question is an error", func(s *source, ctx context.Context, q misc.UpdateQuery) (*misc.Release, error) {
 		return s.find(context.WithoutCancel(ctx), q)

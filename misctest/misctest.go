@@ -6,22 +6,24 @@
 // as [CaptureSuite], whose field New returns your implementation. Each rule of
 // the interface is a subtest, which has the rule as its name and calls New once.
 // Some rules need more, such as a second instance or a way to make the backend
-// fail. If a field for that is nil, the suite logs that and leaves these rules
-// out. The suites have no time limits of their own: an implementation that
-// blocks is stopped by the -timeout of go test. Run them with the race detector.
+// fail. If a field for that is nil, the suite leaves these rules out and logs
+// the name of the field.
+//
+// The suites have no time limits of their own: an implementation that blocks is
+// stopped by the -timeout of go test. Run them with the race detector.
 //
 // # Ids
 //
-// The suites for stores and relations write ids in the form that their field ID
-// returns, such as UUIDs or decimal numbers. They also use strings that are not
-// ids, such as a part of an id or an id with a space after it. For these, an
+// The suites for stores and relations use the ids that their field ID returns,
+// such as UUIDs or decimal numbers. They also use strings that are not ids, such
+// as a part of an id or an id with a space after it. For these, an
 // implementation may return a misc.IDError, or answer as for an id that nobody
-// has. Other spellings of an id, such as a UUID in upper case or a number with
-// leading zeros, are not tested.
+// has. Other spellings of the same id, such as a UUID in upper case or a number
+// with leading zeros, are not tested.
 //
 // If your implementation takes any string as an id, set OpaqueIDs. The suites
-// then also use ids that code or a database may confuse: with separators such as
-// _ and /, with spaces around them, in another case, and with 256 bytes.
+// then also use ids that code or a database may confuse: ids with separators
+// such as _ and /, with spaces at either end, in another case, and of 256 bytes.
 //
 // # Fakes
 //
@@ -42,7 +44,8 @@ import (
 	"github.com/sealtalk-go/misc/n3d"
 )
 
-// Key is the n3d key of the ids that [ID] returns.
+// Key is the n3d key of the ids that [ID] returns. An implementation that decodes
+// ids of n3d needs a codec with this key.
 const Key = "11EdDIaqpcim"
 
 // ID returns the public id of n under [Key]. It panics if n is 0, which has no
@@ -91,34 +94,36 @@ func (f form) invalid(n uint32) []string {
 		id[:last] + "_", id[:last] + "%", id + " ", id + ","}
 }
 
-// lookalikes returns ids that an implementation may take for each other, or nil
-// if there are none: ids that differ in case only and, if any string is an id,
-// ids that are the same if spaces do not count, if a long id is cut, or if text
-// is compared as people read it.
-func (f form) lookalikes(id string) []string {
+// alike returns ids that an implementation may take for each other, and what may
+// stand between two ids in a key. If any string is an id, they are the same if
+// case or spaces do not count, if long ids are cut, or if text is compared as
+// people read it. Otherwise they differ in case only; if the form has no such
+// ids, alike returns nil.
+func (f form) alike(id string) (ids, separators []string) {
 	if f.opaque {
-		return []string{id + "a", id + "A", id, id + " ", id + "  ", " " + id, long(id) + "a", long(id) + "b", id + "\u00e9", id + "e\u0301"}
+		return []string{id + "a", id + "A", id, id + " ", id + "  ", " " + id, long(id) + "a", long(id) + "b", id + "\u00e9", id + "e\u0301"},
+			strings.Split("_/:,|- ", "")
 	}
 	seen := make(map[string]string)
 	for n := uint32(5001); n <= 9999; n++ {
 		id := f.id(n)
 		if other, ok := seen[strings.ToLower(id)]; ok {
-			return []string{other, id}
+			return []string{other, id}, nil
 		}
 		seen[strings.ToLower(id)] = id
 	}
-	return nil
+	return nil, nil
 }
 
 // long returns an id that begins with id and has one byte less than the longest.
 func long(id string) string { return id + strings.Repeat("x", max(0, misc.MaxID-1-len(id))) }
 
-// separators returns what may stand between two ids in a key, and also in an id.
-func (f form) separators() []string {
-	if f.opaque {
-		return strings.Split("_/:,|- ", "")
-	}
-	return nil
+// three returns the ids of n and the next two numbers, sorted as the users of a
+// conversation are.
+func (f form) three(n uint32) (x, y, z string) {
+	ids := f.ids(n, n+1, n+2)
+	slices.Sort(ids)
+	return ids[0], ids[1], ids[2]
 }
 
 // workers is how many goroutines make calls at the same time in tests of

@@ -2,7 +2,6 @@ package misctest
 
 import (
 	"errors"
-	"slices"
 	"testing"
 
 	"github.com/sealtalk-go/misc"
@@ -15,27 +14,29 @@ type CaptureSuite struct {
 	New func(t *testing.T) misc.ScreenCaptureStore
 
 	// Second returns another instance that uses the same data as the store that
-	// New returned last, as a second server would have it.
+	// New returned last, as a second server would have it. Without it, a cache
+	// that hides what other servers have set is not found.
 	//
-	// If Break is not nil, Second is also called while the backend fails, since
-	// a server may start at such a time. It must then return an instance whose
-	// calls return errors, and that works when the backend does, or nil if no
-	// instance can be opened.
+	// Second is also called while the backend fails, because a server may start
+	// at such a time. The instance must then return errors, and work as soon as
+	// the backend does. If no instance can be opened while the backend fails,
+	// Second must return nil, and not end the test.
 	Second func(t *testing.T) misc.ScreenCaptureStore
 
 	// Break makes the backend fail, for all instances, until mend is called.
 	Break func(t *testing.T) (mend func())
 
-	// ID returns a different id for each n, from 1 to 9999, in the form in which
-	// the store takes them. If it is nil, they are those of the function ID.
+	// ID returns the ids for the numbers from 1 to 9999, all different, in the
+	// form that the implementation takes. Nil means the function [ID].
 	ID func(n uint32) string
 
-	// OpaqueIDs says that the store takes any string of 1 to 256 bytes as an id.
+	// OpaqueIDs means that any string of 1 to 256 bytes is an id.
 	OpaqueIDs bool
 }
 
 // TestScreenCaptureStore tests a misc.ScreenCaptureStore. At the start, no
-// conversation of the users and groups ID(1) to ID(9999) may have a setting.
+// conversation of the users and groups ID(1) to ID(9999) may have a setting and,
+// with OpaqueIDs, none of ids that contain those.
 func TestScreenCaptureStore(t *testing.T, s CaptureSuite) {
 	required(t, s.New != nil, "CaptureSuite.New")
 	testCaptures(t, s, func(t *testing.T, _ conversations) store { return s.New(t) })
@@ -70,20 +71,18 @@ func testCaptures(t *testing.T, suite CaptureSuite, newStore func(t *testing.T, 
 	}, checkApart)
 
 	// A database may compare strings without regard to case, for example.
-	ids := f.ids(1801, 1802, 1803)
-	slices.Sort(ids) // as users of a private conversation
-	x, y, z := ids[0], ids[1], ids[2]
-	near := conversations{}
-	for _, id := range f.lookalikes(z) {
-		near = append(near, misc.GroupConversation(id), misc.PrivateConversation(x, id))
-	}
-	if f.opaque {
-		near = append(near, misc.PrivateConversation(x, y), misc.PrivateConversation(long(x)+"a", long(y)+"a"), misc.PrivateConversation(long(x)+"a", long(y)+"b"))
-	}
-	for _, s := range f.separators() {
-		near = append(near, misc.GroupConversation(x+s+y), misc.PrivateConversation(x, y+s+z), misc.PrivateConversation(x+s+y, z))
-	}
-	if len(near) > 0 {
+	x, y, z := f.three(1801)
+	if alike, separators := f.alike(z); alike != nil {
+		near := conversations{misc.PrivateConversation(x, y)}
+		for _, id := range alike {
+			near = append(near, misc.GroupConversation(id), misc.PrivateConversation(x, id))
+		}
+		for _, s := range separators {
+			near = append(near, misc.GroupConversation(x+s+y), misc.PrivateConversation(x, y+s+z), misc.PrivateConversation(x+s+y, z))
+		}
+		if f.opaque {
+			near = append(near, misc.PrivateConversation(long(x)+"a", long(y)+"a"), misc.PrivateConversation(long(x)+"a", long(y)+"b"))
+		}
 		rule("ids that look alike are different", near, checkApart)
 	}
 

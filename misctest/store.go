@@ -29,11 +29,10 @@ type StoreSuite struct {
 	OpaqueIDs bool
 }
 
-// TestStore tests a misc.Store: whether Access follows the rules of
-// misc.Relations, and whether it returns what SetScreenCapture has set to all
-// who are allowed. The setting that it returns to others is not tested. What
-// [TestScreenCaptureStore] and [TestRelations] require of the data is required
-// here too.
+// TestStore tests a misc.Store. It has the rules of [TestRelations] for whether
+// Access allows a user to act, and those of [TestScreenCaptureStore] for the
+// setting that Access returns to all who are allowed. The setting that it
+// returns to others is not tested. The requirements for the data are the same.
 func TestStore(t *testing.T, s StoreSuite) {
 	required(t, s.New != nil, "StoreSuite.New")
 	t.Run("relations", func(t *testing.T) {
@@ -135,9 +134,9 @@ func (s accessCaptures) ScreenCapture(ctx context.Context, c misc.Conversation) 
 		case err != nil:
 			return misc.NoticeOff, err
 		case allowed != s.known[c]:
-			return misc.NoticeOff, fmt.Errorf("Access(%q, %v): allowed is %v", id, c, allowed)
+			return misc.NoticeOff, fmt.Errorf("access of %q to %v: allowed is %v", id, c, allowed)
 		case allowed && i > 0 && setting != status:
-			return misc.NoticeOff, fmt.Errorf("Access returns %d to %q and %d to %q", status, users[0], setting, id)
+			return misc.NoticeOff, fmt.Errorf("setting is %d for %q and %d for %q", status, users[0], setting, id)
 		case allowed:
 			status = setting
 		}

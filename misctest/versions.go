@@ -105,12 +105,7 @@ func TestVersionSource(t *testing.T, s VersionSuite) {
 			wantFailure(t, "LatestRelease, cancelled", err)
 			_, err = v.ClientVersions(cancelled(t))
 			wantFailure(t, "ClientVersions, cancelled", err)
-			if _, err = v.LatestRelease(t.Context(), queries[0]); err != nil && !errors.Is(err, misc.ErrNoRelease) {
-				t.Errorf("LatestRelease after a cancelled one: %v", err)
-			}
-			if _, err = v.ClientVersions(t.Context()); err != nil {
-				t.Errorf("ClientVersions after a cancelled one: %v", err)
-			}
+			v.answers(t, queries[0])
 		}
 	})
 
