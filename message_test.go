@@ -182,6 +182,7 @@ func TestSendMessage(t *testing.T) {
 		{name: "no target", m: message(func(m *misc.Message) { m.To = "" }), code: misc.CodeInvalid, want: "targetId: targetId must have 1 to 256 bytes"},
 		{name: "a target too long", m: message(func(m *misc.Message) { m.To = strings.Repeat("b", 257) }), code: misc.CodeInvalid, want: "targetId: "},
 		{name: "the longest target", m: message(func(m *misc.Message) { m.To = strings.Repeat("b", 256) }), code: misc.CodeNotFriend},
+		{name: "the shortest ids", m: message(func(m *misc.Message) { m.From, m.To = "a", "b" }), code: misc.CodeNotFriend},
 		{name: "no sender", m: message(func(m *misc.Message) { m.From = "" }), code: misc.CodeInternal, want: "the logged-in user: "},
 		{name: "a sender too long", m: message(func(m *misc.Message) { m.From = strings.Repeat("a", 257) }), code: misc.CodeInternal, want: "the logged-in user: "},
 		{name: "type 0", m: message(func(m *misc.Message) { m.Type = 0 }), code: misc.CodeUnsupportedType},

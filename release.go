@@ -281,7 +281,7 @@ func isPubDate(s string) bool {
 	// Parse also takes an hour of one digit, fractions and any offset.
 	t, err := time.Parse(time.RFC3339, s)
 	_, offset := t.Zone()
-	return err == nil && len(s) > len("2006-01-02T15:04:05") && s[len("2006-01-02T15")] == ':' && !strings.ContainsAny(s, ".,") && max(offset, -offset) < 24*60*60
+	return err == nil && s[len("2006-01-02T15")] == ':' && !strings.ContainsAny(s, ".,") && max(offset, -offset) < 24*60*60
 }
 
 func marshal(encoded string) ([]byte, error) {

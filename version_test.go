@@ -187,7 +187,7 @@ func must[T any](v T, err error) T {
 
 func TestNewRelease(t *testing.T) {
 	type F = misc.ReleaseFields
-	for _, url := range []string{"http://x.test/a.zip", "https://x.test", "https://x.test/%E4%BD%A0?a=b#c"} {
+	for _, url := range []string{"http://x.test/a.zip", "https://x.test", "https://x.test/~%E4%BD%A0?a=b#c"} {
 		_, err := misc.NewRelease(F{Version: "1.0.0", URL: url})
 		assert.NoError(t, err, url)
 	}
@@ -234,15 +234,18 @@ misc: iOS: has a field of its own and must not be in Extra`)
 func TestNewSquare(t *testing.T) {
 	_, err := misc.NewSquare([]misc.SquareEntry{
 		{ID: "a", Type: "group"},
+		{ID: strings.Repeat("x", 256), Type: "group"},
+		{ID: strings.Repeat("x", 257), Type: "group"},
 		{Type: "chatroom", MemberCount: -1, MaxMemberCount: -2},
 		{ID: "b", Type: "room", Name: "x", Extra: map[string]json.RawMessage{"memberCount": json.RawMessage(`1`)}},
 	})
-	assert.EqualError(t, err, `misc: [1].id: required
-misc: [1].name: required for a chat room: SealTalk's iOS client crashes without one
-misc: [1].memberCount: -1 is negative
-misc: [1].maxMemberCount: -2 is negative
-misc: [2].type: "room" is neither chatroom nor group
-misc: [2].memberCount: has a field of its own and must not be in Extra`)
+	assert.EqualError(t, err, `misc: [2].id: has 257 bytes, more than 256
+misc: [3].id: required
+misc: [3].name: required for a chat room: SealTalk's iOS client crashes without one
+misc: [3].memberCount: -1 is negative
+misc: [3].maxMemberCount: -2 is negative
+misc: [4].type: "room" is neither chatroom nor group
+misc: [4].memberCount: has a field of its own and must not be in Extra`)
 }
 
 func TestValuesGoOutAsDocumentedAndNeverChange(t *testing.T) {

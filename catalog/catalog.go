@@ -148,10 +148,10 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 	if c.releases.current.Load().good != nil {
 		c.logger.Info(releasesUsed)
 	}
-	c.releases.log(c.logger, "catalog: file loaded")
-	c.squirrel.log(c.logger, "catalog: file loaded")
-	c.clients.log(c.logger, "catalog: file loaded")
-	c.square.log(c.logger, "catalog: file loaded")
+	c.releases.log(c.logger, false)
+	c.squirrel.log(c.logger, false)
+	c.clients.log(c.logger, false)
+	c.square.log(c.logger, false)
 	return c, nil
 }
 
@@ -389,15 +389,20 @@ func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
 	case s.good == nil:
 		logger.Info("catalog: refused file removed", "file", f.name)
 	default:
-		f.log(logger, "catalog: file reloaded")
+		f.log(logger, true)
 	}
 }
 
 // log logs which file is served, if there is one, and its warning.
-func (f *file[T]) log(logger *slog.Logger, message string) {
+func (f *file[T]) log(logger *slog.Logger, again bool) {
 	s := f.current.Load()
-	if s.good != nil {
-		logger.Info(message, "file", f.name, "version", s.version, "revision", s.revision)
+	attrs := []any{"file", f.name, "version", s.version, "revision", s.revision}
+	switch {
+	case s.good == nil:
+	case again:
+		logger.Info("catalog: file reloaded", attrs...)
+	default:
+		logger.Info("catalog: file loaded", attrs...)
 	}
 	if s.warning != "" {
 		logger.Warn("catalog: probably a mistake", "warning", s.warning)
