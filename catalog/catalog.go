@@ -308,12 +308,12 @@ func (c *Catalog) look() {
 // read reads the files if a second has passed since they were last read, and no
 // other call is reading them.
 func (c *Catalog) read() {
-	now := int64(time.Since(c.start))
-	if now-c.ended.Load() < int64(interval) || !c.mu.TryLock() {
+	now, ended := int64(time.Since(c.start)), c.ended.Load()
+	if now-ended < int64(interval) || !c.mu.TryLock() {
 		return
 	}
 	defer c.mu.Unlock()
-	if now-c.ended.Load() < int64(interval) { // another call has just read them
+	if c.ended.Load() != ended { // another call has just read them
 		return
 	}
 	c.began.Store(now)

@@ -218,6 +218,7 @@ func TestARolloutIncludesThePlacesBelowIt(t *testing.T) {
 	}{
 		{"0.26", "client-36", catalog.ReasonRollout}, // whose place is 0.26 % to the millionth
 		{"0.27", "client-36", catalog.ReasonUpdate},
+		{"99.99", strings.Repeat("a", 256), catalog.ReasonUpdate},
 		{"100", strings.Repeat("a", 257), catalog.ReasonUpdate},
 		{"99.99", strings.Repeat("a", 257), catalog.ReasonNoID},
 	} {
