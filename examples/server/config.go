@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path"
 	"regexp"
 	"strings"
 	"time"
@@ -37,14 +38,13 @@ type config struct {
 	rongcloud    string
 	appKey       string
 	appSecret    string
-	login        string // the server whose cookie is read; empty: the demo's login
+	login        string // the server whose cookie is read; empty: ownLogin
 	cookieName   string
 	cookieKey    string
 	cookieMaxAge time.Duration
 	notLoggedIn  int // the code of a missing login; 0: the status
 	prefix       string
 	proxies      []net.IPNet
-	sessionKey   string
 	seed         bool
 	log          string
 	check        bool
@@ -79,7 +79,8 @@ var defaultLimits = limits{
 	drain:   20 * time.Second,
 }
 
-// prefixPattern matches paths that [http.ServeMux] takes as they are.
+// prefixPattern matches paths without characters that have a meaning in the
+// patterns of [http.ServeMux].
 var prefixPattern = regexp.MustCompile(`^/([A-Za-z0-9._~-]+/)+$`)
 
 // usageError is an error in a flag or its environment variable.
@@ -99,21 +100,20 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	var n3dKey, proxies string
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8585", "`HOST:PORT` to listen on; the demo's login works on loopback alone")
+	flags.StringVar(&cfg.addr, "addr", "127.0.0.1:8585", "`HOST:PORT` to listen on; without -login, the demo's login works on loopback alone")
 	flags.StringVar(&cfg.db, "db", "sqlite:misc.db", "the `DATABASE`: sqlite:FILE, mysql:DSN (user:password@tcp(host:3306)/name) or postgres://user:password@host:5432/name")
 	flags.StringVar(&cfg.versions, "versions", "", "the `DIR` of squirrel.json or releases.json, client_version.json and demo_square.json (default "+demoVersionsDir+", into which the demo's files are put); database[:DIR] for the table config_list of SealTalk's Java server of 2025, with the desktop releases of DIR or none")
 	flags.StringVar(&n3dKey, "n3d-key", "", "the `KEY` of public ids, the same as on the deployment's other servers (default the demo's)")
 	flags.StringVar(&cfg.rongcloud, "rongcloud", "", "the chat cloud, as `REGION` ("+regionNames+") or URL (default beijing)")
 	flags.StringVar(&cfg.appKey, "app-key", "", "the `KEY` of your RongCloud app (default none: a stand-in logs the messages)")
 	flags.StringVar(&cfg.appSecret, "app-secret", "", "the `SECRET` of your RongCloud app; other users of a machine see flags, so prefer the variable")
-	flags.StringVar(&cfg.login, "login", "", "the `SERVER` at which users log in, and whose cookie is read: node2019, java2020 or java2025 (default none: the demo's login)")
+	flags.StringVar(&cfg.login, "login", "", "the `SERVER` at which users log in, and whose cookie is read: node2019, java2020 or java2025 (default none: the login in login.go)")
 	flags.StringVar(&cfg.cookieName, "auth-cookie-name", "", "the `NAME` of its cookie, its AUTH_COOKIE_NAME (default rong_auth_cookie, for java2025 st_cookie)")
 	flags.StringVar(&cfg.cookieKey, "auth-cookie-key", "", "the `KEY` of its cookie, its AUTH_COOKIE_KEY")
 	flags.DurationVar(&cfg.cookieMaxAge, "auth-cookie-max-age", 0, "the `TIME` after which a login is over, such as 720h (default never, as at the old servers)")
 	flags.IntVar(&cfg.notLoggedIn, "not-logged-in-code", 0, "the `CODE` in the body of the 403 for a missing login (default 10000 with -login, which sends clients to their login page, otherwise 403)")
 	flags.StringVar(&cfg.prefix, "prefix", "/misc/", "the `PATH` of the endpoints; the newest clients ask for /server-api/misc/")
 	flags.StringVar(&proxies, "proxies", "", "the `NETWORKS` of your proxies, such as 10.0.0.0/8,::1, whose X-Forwarded-For is believed in limits and log (default none)")
-	flags.StringVar(&cfg.sessionKey, "session-key", "", "the `KEY` that signs the demo's sessions, 32 characters or more (default a new one at each start)")
 	flags.BoolVar(&cfg.seed, "seed", true, "put demo friends and a group into a fresh database")
 	flags.IntVar(&cfg.userLimit, "user-limit", 5, "the `NUMBER` of POSTs that a user may send in a second, apart from get_screen_capture; each instance counts its own")
 	flags.IntVar(&cfg.readLimit, "read-limit", 50, "the `NUMBER` of get_screen_capture, likewise")
@@ -131,8 +131,8 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 		fmt.Fprint(stdout, helpText)
 		flags.PrintDefaults()
 		return config{help: true}, nil
-	case err != nil:
-		faults = append(faults, fmt.Errorf("%w; -h lists the flags", err))
+	case err != nil: // the flags behind it were not read
+		return cfg, usageError{fmt.Errorf("%w; -h lists the flags; a time is written as 720h or 5s", err)}
 	case flags.NArg() > 0:
 		faults = append(faults, errors.New("there are flags, and no other arguments; -h lists them"))
 	}
@@ -147,9 +147,6 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	if cfg.rongcloud != "" && cfg.appKey == "" {
 		faults = append(faults, errors.New("-rongcloud needs -app-key and -app-secret"))
 	}
-	if cfg.sessionKey != "" && len(cfg.sessionKey) < 32 {
-		faults = append(faults, errors.New("-session-key must have 32 characters or more"))
-	}
 	if cfg.log != "text" && cfg.log != "json" {
 		faults = append(faults, errors.New("-log must be text or json"))
 	}
@@ -159,13 +156,16 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	if _, ok := logins[cfg.login]; !ok && cfg.login != "" {
 		faults = append(faults, errors.New("-login must be node2019, java2020 or java2025"))
 	}
+	if cfg.login != "" && cfg.cookieKey == "" {
+		faults = append(faults, errors.New("-login needs -auth-cookie-key"))
+	}
 	if cfg.notLoggedIn == 0 && cfg.login != "" {
 		cfg.notLoggedIn = 10000
 	}
 	if cfg.notLoggedIn < 0 || cfg.notLoggedIn == 200 {
 		faults = append(faults, errors.New("-not-logged-in-code must be a code of failure, such as 10000"))
 	}
-	if !prefixPattern.MatchString(cfg.prefix) {
+	if !prefixPattern.MatchString(cfg.prefix) || path.Clean(cfg.prefix)+"/" != cfg.prefix {
 		faults = append(faults, fmt.Errorf("-prefix is %.100q and must be a path with a slash at both ends, such as /server-api/misc/", cfg.prefix))
 	}
 	if proxies != "" {

@@ -53,15 +53,16 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"unknown form of the log", []string{"-log", "xml"}, true, "-log must be text or json"},
 		{"no limit", []string{"-user-limit", "0"}, true, "-user-limit, -read-limit and -address-limit must be 1 or more"},
 		{"unknown login", []string{"-login", "node", "-auth-cookie-key", secret}, true, "-login must be node2019, java2020 or java2025"},
-		{"a login without a key", []string{"-login", "node2019"}, true, "-auth-cookie-…: session: Config.Key"},
+		{"a login without a key", []string{"-login", "node2019"}, true, "-login needs -auth-cookie-key"},
 		{"a key without a login", []string{"-auth-cookie-key", secret}, true, "need -login"},
 		{"a login without its table", []string{"-login", "java2025", "-auth-cookie-key", secret}, false, "table login_token is missing"},
 		{"versions without their table", []string{"-versions", "database"}, false, "table config_list is missing"},
 		{"a code of success", []string{"-not-logged-in-code", "200"}, true, "-not-logged-in-code must be"},
+		{"a login that is never over", []string{"-login", "node2019", "-auth-cookie-key", secret, "-auth-cookie-max-age", "-1h"}, true, "-auth-cookie-…: session: Config.MaxAge"},
 		{"half a prefix", []string{"-prefix", "/misc"}, true, "-prefix is \"/misc\" and must be"},
+		{"a prefix that no path has", []string{"-prefix", "/misc/../"}, true, "-prefix is \"/misc/../\" and must be"},
 		{"a name for a proxy", []string{"-proxies", "10.0.0.0/8,proxy"}, true, "-proxies must be addresses or networks"},
 		{"a user who can use up the quota", []string{"-user-limit", "10", "-group-quota", "20"}, true, "more than twice -user-limit"},
-		{"short session key", []string{"-session-key", secret}, true, "32 characters"},
 		{"bad N3D key", []string{"-n3d-key", "x"}, true, "-n3d-key: n3d: key: too short"},
 		{"unknown database", []string{"-db", "oracle://scott:" + secret + "@host"}, true, "sqlite:FILE, mysql:DSN or postgres://"},
 		{"no file", []string{"-db", "sqlite:"}, true, "sqlite:misc.db"},
@@ -130,11 +131,24 @@ func TestACheckNamesEachFindingInALineAndChangesNothing(t *testing.T) {
 	before = contents()
 	status, log = check()
 	assert.Equal(t, 0, status, log)
-	assert.Equal(t, 6, strings.Count(log, "level=INFO"), log)
-	for _, part := range []string{"settings", "traces", "versions", `"chat cloud"`, "database", "tables"} {
+	assert.Equal(t, 7, strings.Count(log, " state="), log)
+	for _, part := range []string{"settings", "traces", "versions", `"chat cloud"`, "database", "login", "tables"} {
 		assert.Contains(t, log, "level=INFO msg="+part+" state=")
 	}
 	assert.True(t, maps.Equal(before, contents()), "the files are as they were")
+
+	javaTables(t, dir)
+	status, log = check("-login", "java2025", "-auth-cookie-key", cookieKey, "-auth-cookie-max-age", "720h", "-versions", "database")
+	assert.Equal(t, 0, status, log)
+	for _, read := range []string{
+		`level=WARN msg="-login without -n3d-key: `,
+		`msg=login state="at java2025, by its cookie and the table login_token, with a maximum age of 720h0m0s; a missing login has the code 10000"`,
+		`msg=versions state="in the table config_list `,
+		`file=client_version.json version=.* revision=[0-9a-f]{12}\n`,
+		`msg=tables state="screen_statuses, friendships and group_members are complete"`,
+	} {
+		assert.Regexp(t, read, log)
+	}
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "squirrel.json"), []byte("{}"), 0o600))
 	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
@@ -154,7 +168,7 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		"MISC_ADDR": "127.0.0.1:1", "MISC_DB": "sqlite:env.db", "MISC_VERSIONS": "env", "MISC_N3D_KEY": "env-n3d-key-0",
 		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
 		"MISC_USER_LIMIT": "1", "MISC_ADDRESS_LIMIT": "2", "MISC_GROUP_QUOTA": "3", "MISC_PRIVATE_QUOTA": "4", "MISC_STOP_DELAY": "5s", "MISC_LOG": "json",
-		"MISC_SESSION_KEY": sessionKey, "MISC_LOGIN": "node2019", "MISC_AUTH_COOKIE_NAME": "c", "MISC_AUTH_COOKIE_KEY": "env-cookie-key",
+		"MISC_LOGIN": "node2019", "MISC_AUTH_COOKIE_NAME": "c", "MISC_AUTH_COOKIE_KEY": "env-cookie-key",
 		"MISC_AUTH_COOKIE_MAX_AGE": "720h", "MISC_NOT_LOGGED_IN_CODE": "1000", "MISC_PREFIX": "/server-api/misc/", "MISC_PROXIES": "10.0.0.0/8, ::1", "MISC_READ_LIMIT": "6", "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 	}
 	for name, value := range env {
@@ -170,16 +184,15 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		proxies:   []net.IPNet{{IP: net.IP{10, 0, 0, 0}, Mask: net.CIDRMask(8, 32)}, {IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)}},
 		userLimit: 1, readLimit: 6, addressLimit: 2, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
 		rongcloud: "singapore", appKey: "env-key", appSecret: "env-secret", seed: false,
-		sessionKey: sessionKey, otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
+		otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
 	}, cfg)
 
 	var help output
 	require.Equal(t, 0, run(t.Context(), []string{"-h"}, &help, io.Discard))
-	for _, part := range []string{"MISC_APP_KEY for -app-key", "-session-key KEY", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
+	for _, part := range []string{"MISC_APP_KEY for -app-key", "OTEL_EXPORTER_OTLP_ENDPOINT"} {
 		assert.Contains(t, help.String(), part)
 	}
 	assert.NotContains(t, help.String(), "env-", "help shows no secret")
-	assert.NotContains(t, help.String(), sessionKey, "help shows no secret")
 	t.Setenv("MISC_SEED", "perhaps")
 	_, err = parseConfig(nil, io.Discard)
 	assert.ErrorContains(t, err, `"MISC_SEED"`)

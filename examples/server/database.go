@@ -137,22 +137,23 @@ func openStore(ctx context.Context, db *database, cfg config) (_ *sqlstore.Store
 			return nil, "", err
 		}
 	}
+	const tables = "screen_statuses, friendships and group_members are complete"
 	store, err := sqlstore.New(ctx, db.DB, db.dialect, sqlstore.Config{Codec: cfg.codec})
 	if err != nil {
 		return nil, "", err
 	}
 	switch {
 	case cfg.check || !cfg.seed:
-		return store, "complete", nil
+		return store, tables, nil
 	case !fresh:
-		return store, "complete; no demo rows, the database is in use already", nil
+		return store, tables + "; no demo rows, the database is in use already", nil
 	}
 	if err := insertDemo(ctx, db); err == nil {
-		return store, "complete; demo users 1, 2 and 3; 1 and 2 are friends, and the members of group 1", nil
+		return store, tables + "; demo users 1, 2 and 3; 1 and 2 are friends, and the members of group 1", nil
 	} else if isFresh(ctx, db) {
 		return nil, "", errors.Join(fmt.Errorf("-seed: %w", err), store.Close())
 	}
-	return store, "complete; no demo rows, another instance has just made them", nil
+	return store, tables + "; no demo rows, another instance has just made them", nil
 }
 
 // isFresh reports whether nobody has used the database yet: it has no tables,

@@ -48,40 +48,22 @@ func TestAHangingCloudIsAnswered504AndTheSettingStays(t *testing.T) {
 	in.stop()
 }
 
-func TestADatabaseThatHangsIsAnswered500(t *testing.T) {
-	dir := t.TempDir()
-	cfg := testConfig(t, dir)
-	cfg.limits.request = 50 * time.Millisecond
-	in := start(t, cfg)
-	in.login(1)
-	db, err := sql.Open("sqlite", filepath.Join(dir, "misc.db"))
-	require.NoError(t, err)
-	defer db.Close()
-	tx, err := db.Begin()
-	require.NoError(t, err)
-	defer tx.Rollback()
-	_, err = tx.Exec("DELETE FROM screen_statuses") // takes the write lock
-	require.NoError(t, err)
-	r := in.do("POST", "/misc/set_screen_capture", switchOn)
-	assert.Equal(t, http.StatusInternalServerError, r.status)
-	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
-	in.stop()
-}
-
 func TestAPoolThatIsUsedUpIsNotReadyAndIsAnswered500(t *testing.T) {
 	cfg, logger := testConfig(t, t.TempDir()), slog.New(slog.DiscardHandler)
 	cfg.limits.request = 50 * time.Millisecond
 	p, err := openParts(t.Context(), cfg, logger)
 	require.NoError(t, err)
 	defer p.close()
-	handler, err := newHandler(cfg, p, true, new(stopper), logger)
+	handler, err := newHandler(cfg, p, new(stopper), io.Discard, logger)
 	require.NoError(t, err)
 	in := serving(t, handler)
 	p.db.SetMaxOpenConns(1)
 	busy, err := p.db.Conn(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, http.StatusInternalServerError, in.do("POST", "/misc/get_screen_capture", toFriend).status)
-	r := in.do("GET", "/readyz", "")
+	r := in.do("POST", "/misc/get_screen_capture", toFriend)
+	assert.Equal(t, http.StatusInternalServerError, r.status)
+	assert.Equal(t, `{"code":500,"message":"internal error"}`, r.body)
+	r = in.do("GET", "/readyz", "")
 	assert.Equal(t, http.StatusServiceUnavailable, r.status)
 	assert.Contains(t, r.body, `"database":"does not answer"`)
 	require.NoError(t, busy.Close())
@@ -127,7 +109,7 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 	p.db.SetMaxIdleConns(-1) // each statement makes a new connection
 	p.store, _, err = openStore(t.Context(), p.db, cfg)
 	require.NoError(t, err)
-	handler, err := newHandler(cfg, p, true, new(stopper), logger)
+	handler, err := newHandler(cfg, p, new(stopper), io.Discard, logger)
 	require.NoError(t, err)
 	in := serving(t, handler)
 

@@ -34,7 +34,8 @@ func limit(next http.Handler, perUser, perAddress int) http.Handler {
 
 // behind makes the address of a request that one of the proxies passed on that of
 // the client. X-Forwarded-For counts from the right, up to the first address that
-// is not a proxy's, since a client can put anything to the left of it.
+// is not a proxy's, since a client can put anything to the left of it. The client's
+// port is not known.
 func behind(proxies []net.IPNet, next http.Handler) (http.Handler, error) {
 	if len(proxies) == 0 {
 		return next, nil
@@ -44,11 +45,11 @@ func behind(proxies []net.IPNet, next http.Handler) (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, port, _ := net.SplitHostPort(r.RemoteAddr)
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		ip := net.ParseIP(host)
 		if slices.ContainsFunc(proxies, func(n net.IPNet) bool { return n.Contains(ip) }) {
 			if client := strategy.ClientIP(r.Header, r.RemoteAddr); client != "" {
-				r.RemoteAddr = net.JoinHostPort(client, port)
+				r.RemoteAddr = net.JoinHostPort(client, "0")
 			}
 		}
 		next.ServeHTTP(w, r)

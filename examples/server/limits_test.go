@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -22,11 +23,11 @@ const toGroup = `{"conversationType":"GROUP","targetId":"` + id1 + `","objectNam
 func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 	const quota = 20
 	for name, c := range map[string]struct {
-		perSecond  map[int]int // requests per second of each user
-		allOfOther bool        // no request of users 2 and later may be refused
+		perSecond  map[uint32]int // requests per second of each user
+		allOfOther bool           // no request of users 2 and later may be refused
 	}{
-		"one greedy user and four others": {map[int]int{1: 200, 2: 2, 3: 2, 4: 2, 5: 2}, true},
-		"a crowd, each within the limit":  {map[int]int{1: 5, 2: 5, 3: 5, 4: 5, 5: 5, 6: 5, 7: 5, 8: 5}, false},
+		"one greedy user and four others": {map[uint32]int{1: 200, 2: 2, 3: 2, 4: 2, 5: 2}, true},
+		"a crowd, each within the limit":  {map[uint32]int{1: 5, 2: 5, 3: 5, 4: 5, 5: 5, 6: 5, 7: 5, 8: 5}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // in which time passes as soon as every goroutine waits
@@ -54,16 +55,15 @@ func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 						return w.Result()
 					})}})
 				require.NoError(t, err)
-				handler, err := newHandler(cfg, parts, true, new(stopper), slog.New(slog.DiscardHandler))
+				handler, err := newHandler(cfg, parts, new(stopper), io.Discard, slog.New(slog.DiscardHandler))
 				require.NoError(t, err)
 
-				ids, answers := map[int]string{}, map[int]map[int]int{} // how often each status was answered, for each user
+				ids, answers := map[uint32]string{}, map[uint32]map[int]int{} // how often each status was answered, for each user
 				var wg sync.WaitGroup
 				for user, perSecond := range c.perSecond {
-					id, err := cfg.codec.Encode(uint32(user))
+					id, err := cfg.codec.Encode(user)
 					require.NoError(t, err)
-					cookie, err := newSessions(sessionKey, sessionLength).cookie(id)
-					require.NoError(t, err)
+					login := credentials(t, user)
 					statuses := map[int]int{}
 					ids[user], answers[user] = id, statuses
 					for i := range 5 * perSecond { // for five seconds
@@ -71,7 +71,7 @@ func TestNoUserAndNoCrowdUsesUpTheQuotaOfGroupMessages(t *testing.T) {
 							time.Sleep(time.Duration(i) * time.Second / time.Duration(perSecond))
 							r := httptest.NewRequest(http.MethodPost, "/misc/send_message", strings.NewReader(toGroup))
 							r.Header.Set("Content-Type", "application/json")
-							r.AddCookie(cookie)
+							r.Header.Set(login[0], login[1])
 							w := httptest.NewRecorder()
 							handler.ServeHTTP(w, r)
 							mu.Lock()
@@ -124,19 +124,13 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 	defer server.Close()
 	in := start(t, testConfig(t, t.TempDir(), "-user-limit", "1", "-read-limit", "20", "-address-limit", "1", "-proxies", "127.0.0.0/8",
 		"-rongcloud", server.URL, "-app-key", "key", "-app-secret", "secret"))
-	cookie := func(id string) []string {
-		c, err := newSessions(sessionKey, sessionLength).cookie(id)
-		require.NoError(t, err)
-		return []string{"Cookie", c.Name + "=" + c.Value}
-	}
 	for _, c := range []struct {
 		name, path, body string
 		header           []string
 		status           int // until the limit is reached
 	}{
-		{"a user who sends", "/misc/send_sc_msg", toFriend, cookie(id1), 200},
-		{"a user who asks", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id1 + `"}`, cookie(id2), 200},
-		{"a login", "/demo/login", `{"userId":1}`, nil, 200},
+		{"a user who sends", "/misc/send_sc_msg", toFriend, credentials(t, 1), 200},
+		{"a user who asks", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id1 + `"}`, credentials(t, 2), 200},
 		{"without a login", "/misc/send_sc_msg", toFriend, nil, 403},
 		{"another address", "/misc/send_sc_msg", toFriend, []string{"X-Forwarded-For", "127.0.0.1, 192.0.2.1"}, 403},
 	} {
@@ -151,8 +145,9 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 		assert.Equal(t, "application/json; charset=utf-8", r.header.Get("Content-Type"), c.name)
 		assert.Contains(t, in.do("GET", "/metrics", "").body, `{endpoint="`+c.path+`",method="POST",status="429"}`)
 		assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "", c.header...).status, "the GETs have no limit")
-		other := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id3+`"}`, cookie(c.name)...)
+		other := in.do("POST", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"`+id3+`"}`, credentials(t, 3)...)
 		assert.NotEqual(t, http.StatusTooManyRequests, other.status, "another user at the same address")
 	}
 	in.stop()
+	assert.Contains(t, in.log.String(), "remote=192.0.2.1:0", "the log has the address of the client, not of the proxy")
 }

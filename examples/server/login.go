@@ -4,10 +4,15 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
 	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -20,12 +25,33 @@ const (
 	sessionLength = 24 * time.Hour
 )
 
+// sessionKey signs the demo's sessions. Without the variable, it is a new one at each
+// start.
+var sessionKey = cmp.Or(os.Getenv("MISC_SESSION_KEY"), rand.Text())
+
+// ownLogin is the login of a server that runs without -login. This one is a demo: it
+// asks for no password, and so works only while the server listens on loopback.
+// README.md shows the two files that put your own in its place.
+//
+// It returns a function that finds out who sends a request, as
+// httpapi.Config.CurrentUser does. It may add patterns to mux. cfg.addr is where the
+// server listens.
+func ownLogin(mux *http.ServeMux, cfg config, stdout io.Writer, logger *slog.Logger) currentUser {
+	if addr, err := netip.ParseAddrPort(cfg.addr); err != nil || !addr.Addr().IsLoopback() {
+		logger.Warn("nobody can log in: without -login there is only the demo's login, which asks for no password and works on loopback alone; every POST is answered 403")
+		return func(*http.Request) (string, error) { return "", httpapi.ErrNotLoggedIn }
+	}
+	s := newSessions(sessionKey, sessionLength)
+	mux.Handle("POST /demo/login", limit(login(cfg.codec, s), cfg.userLimit, cfg.addressLimit))
+	fmt.Fprint(stdout, tryIt("http://"+cfg.addr, cfg.prefix, cfg.codec))
+	return s.currentUser
+}
+
 // sessions signs and reads the demo's cookies, which hold the user's public id.
 type sessions struct{ *securecookie.SecureCookie }
 
-// newSessions uses a new key if key is empty.
 func newSessions(key string, length time.Duration) sessions {
-	return sessions{securecookie.New([]byte(cmp.Or(key, rand.Text())), nil).MaxAge(int(length.Seconds()))}
+	return sessions{securecookie.New([]byte(key), nil).MaxAge(int(length.Seconds()))}
 }
 
 func (s sessions) cookie(userID string) (*http.Cookie, error) {
@@ -86,4 +112,17 @@ func login(codec *n3d.Codec, s sessions) http.Handler {
 		http.SetCookie(w, cookie)
 		answer(w, http.StatusOK, map[string]any{"code": 200, "result": map[string]string{"id": userID}})
 	}))
+}
+
+// tryIt returns three commands to paste.
+func tryIt(base, prefix string, codec *n3d.Codec) string {
+	friend, _ := codec.Encode(2) // fails only for 0
+	return fmt.Sprintf(`
+Try it, as user 1 with the friend 2, who is %[2]s to clients:
+
+curl -c /tmp/misc-cookies -H 'Content-Type: application/json' -d '{"userId":1}' %[1]s/demo/login
+curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s","noticeStatus":1}' %[1]s%[3]sset_screen_capture
+curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s"}' %[1]s%[3]sget_screen_capture
+
+`, base, friend, prefix)
 }

@@ -10,9 +10,23 @@ import (
 	"time"
 
 	"github.com/sealtalk-go/misc/httpapi"
+	"github.com/sealtalk-go/misc/n3d"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+// credentials returns the header of requests of the user with this number: a name and
+// a value.
+func credentials(t *testing.T, user uint32) []string {
+	t.Helper()
+	codec, err := n3d.New(demoN3DKey)
+	require.NoError(t, err)
+	id, err := codec.Encode(user)
+	require.NoError(t, err)
+	cookie, err := newSessions(sessionKey, sessionLength).cookie(id)
+	require.NoError(t, err)
+	return []string{"Cookie", cookie.Name + "=" + cookie.Value}
+}
 
 func TestOnlyASessionThatWasSignedHereAndIsNotOverLogsIn(t *testing.T) {
 	value := func(key string, length time.Duration) string {
@@ -29,10 +43,9 @@ func TestOnlyASessionThatWasSignedHereAndIsNotOverLogsIn(t *testing.T) {
 		{"valid", sessionKey, valid, sessionLength, true},
 		{"over", sessionKey, valid, -time.Minute, false},
 		{"signed with another key", sessionKey + "!", valid, sessionLength, false},
-		{"of another start", "", value("", sessionLength), sessionLength, false},
+		{"empty", sessionKey, "", sessionLength, false},
 		{"cut off", sessionKey, valid[:len(valid)-4], sessionLength, false},
 		{"a plain id", sessionKey, id1, sessionLength, false},
-		{"empty", sessionKey, "", sessionLength, false},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.AddCookie(&http.Cookie{Name: sessionCookie, Value: c.cookie})
@@ -42,19 +55,39 @@ func TestOnlyASessionThatWasSignedHereAndIsNotOverLogsIn(t *testing.T) {
 	}
 }
 
-func TestSessionsAreForLoopbackAlone(t *testing.T) {
-	cookie, err := newSessions(sessionKey, sessionLength).cookie(id1)
-	require.NoError(t, err)
-	for addr, want := range map[string]struct{ login, post int }{"127.0.0.1:0": {200, 200}, "0.0.0.0:0": {404, 403}} {
-		in := start(t, testConfig(t, t.TempDir(), "-addr", addr))
+func TestTheDemoIsForLoopbackAloneAndNotBesideAnotherLogin(t *testing.T) {
+	for _, c := range []struct {
+		args        []string
+		login, post int
+	}{
+		{nil, 200, 200},
+		{[]string{"-addr", "0.0.0.0:0"}, 404, 403},
+		{[]string{"-login", "node2019", "-auth-cookie-key", cookieKey}, 404, 403},
+	} {
+		in := start(t, testConfig(t, t.TempDir(), c.args...))
+		base := in.base
 		in.base = strings.NewReplacer("0.0.0.0", "127.0.0.1", "[::]", "127.0.0.1").Replace(in.base)
+		r := in.do("POST", "/demo/login", `{"userId":1}`)
+		assert.Equal(t, c.login, r.status, c.args)
+		if c.login == 200 {
+			assert.Equal(t, `{"code":200,"result":{"id":"`+id1+`"}}`, r.body)
+			for _, attribute := range []string{"HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=86400"} {
+				assert.Contains(t, r.header.Get("Set-Cookie"), attribute)
+			}
+		}
 		assert.Equal(t, http.StatusForbidden, in.do("POST", "/misc/get_screen_capture", toFriend).status, "no cookie")
-		assert.Equal(t, want.post, in.do("POST", "/misc/get_screen_capture", toFriend, "Cookie", cookie.Name+"="+cookie.Value).status, addr)
-		assert.Equal(t, want.login, in.do("POST", "/demo/login", `{"userId":1}`).status, addr)
-		assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "").status, addr)
+		in.login(1)
+		assert.Equal(t, c.post, in.do("POST", "/misc/get_screen_capture", toFriend).status, c.args)
+		assert.Equal(t, http.StatusOK, in.do("GET", "/misc/client_version", "").status, c.args)
 		in.stop()
-		assert.Equal(t, want.login == 404, strings.Contains(in.log.String(), "nobody can log in"), addr)
-		assert.Equal(t, want.login == 200, strings.Contains(in.out.String(), "curl"), addr)
+		assert.Equal(t, base != in.base, strings.Contains(in.log.String(), "nobody can log in"), c.args)
+		for _, command := range []string{
+			`-d '{"userId":1}' ` + in.base + "/demo/login",
+			"-d '" + switchOn + "' " + in.base + "/misc/set_screen_capture",
+			"-d '" + toFriend + "' " + in.base + "/misc/get_screen_capture",
+		} {
+			assert.Equal(t, c.login == 200, strings.Contains(in.out.String(), command), c.args)
+		}
 	}
 }
 
@@ -83,6 +116,8 @@ func TestAPageOfAnotherSiteCannotLogItsVisitorIn(t *testing.T) {
 		{"a form", "userId=1", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415},
 		{"a form in which text is JSON", user, []string{"Content-Type", "text/plain"}, 415},
 		{"no JSON", "userId=1", nil, 400},
+		{"no user's number", `{"userId":0}`, nil, 400},
+		{"a larger number", `{"userId":4294967296}`, nil, 400},
 	} {
 		r := in.do("POST", "/demo/login", c.body, c.header...)
 		assert.Equal(t, c.status, r.status, c.name)

@@ -1,7 +1,8 @@
 // Server is a complete server for the endpoints of package misc, with a
-// database, limits, logs, metrics, traces, and a demo login to replace. It
-// keeps its data in a SQLite file, or uses the MySQL or PostgreSQL database
-// that already has your users, friends and groups.
+// database, limits, logs, metrics and traces. Users log in at one of SealTalk's
+// own servers, whose cookie it reads, or at a demo login to replace. It keeps its
+// data in a SQLite file, or uses the MySQL or PostgreSQL database that already has
+// your users, friends and groups.
 //
 //	go run ./examples/server
 //
@@ -25,7 +26,6 @@ import (
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/httpapi"
-	"github.com/sealtalk-go/misc/n3d"
 )
 
 func main() {
@@ -74,9 +74,9 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	if err != nil {
 		return err
 	}
-	base, loopback := "http://"+listener.Addr().String(), listener.Addr().(*net.TCPAddr).IP.IsLoopback()
+	cfg.addr = listener.Addr().String() // with the port that 0 stands for
 	stop := new(stopper)
-	handler, err := newHandler(cfg, p, loopback, stop, logger)
+	handler, err := newHandler(cfg, p, stop, stdout, logger)
 	if err != nil {
 		return err
 	}
@@ -92,10 +92,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	logger.Info("listening", "url", base)
-	if loopback && p.login == nil {
-		fmt.Fprint(stdout, tryIt(base, cfg.prefix, cfg.codec))
-	}
+	logger.Info("listening", "url", "http://"+cfg.addr)
 
 	select {
 	case err = <-ended:
@@ -112,9 +109,9 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	return nil
 }
 
-// newHandler returns the handler of all requests. With a login of your own, pass
-// it to logIn in place of who.
-func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog.Logger) (http.Handler, error) {
+// newHandler returns the handler of all requests. Users log in at the server that
+// -login names, or else at ownLogin, which may print to stdout how to try it.
+func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *slog.Logger) (http.Handler, error) {
 	service, err := misc.New(misc.Config{
 		Versions:  p.versions,
 		Square:    p.versions,
@@ -130,15 +127,8 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 	}
 	mux := http.NewServeMux()
 	who := p.login
-	switch {
-	case who != nil:
-	case loopback:
-		s := newSessions(cfg.sessionKey, sessionLength)
-		who = s.currentUser
-		mux.Handle("POST /demo/login", limit(login(cfg.codec, s), cfg.userLimit, cfg.addressLimit))
-	default:
-		who = func(*http.Request) (string, error) { return "", httpapi.ErrNotLoggedIn }
-		logger.Warn("nobody can log in: the demo's login asks for no password, so it works on loopback alone; every POST is answered 403; -login reads the cookies of SealTalk's own servers")
+	if who == nil {
+		who = ownLogin(mux, cfg, stdout, logger)
 	}
 	posts := logIn(who, limit(api, cfg.userLimit, cfg.addressLimit))
 	for _, name := range []string{"send_message", "set_screen_capture", "send_sc_msg"} {
@@ -157,17 +147,4 @@ func newHandler(cfg config, p *parts, loopback bool, stop *stopper, logger *slog
 	mux.Handle("GET /readyz", ready(p, stop, logger))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
 	return behind(cfg.proxies, stop.tell(traced(observe(mux, metrics, logger, cfg.limits.request), p.tracing)))
-}
-
-// tryIt returns three commands to paste.
-func tryIt(base, prefix string, codec *n3d.Codec) string {
-	friend, _ := codec.Encode(2) // fails only for 0
-	return fmt.Sprintf(`
-Try it, as user 1 with the friend 2, who is %[2]s to clients:
-
-curl -c /tmp/misc-cookies -H 'Content-Type: application/json' -d '{"userId":1}' %[1]s/demo/login
-curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s","noticeStatus":1}' %[1]s%[3]sset_screen_capture
-curl -b /tmp/misc-cookies -w '\n' -H 'Content-Type: application/json' -d '{"conversationType":1,"targetId":"%[2]s"}' %[1]s%[3]sget_screen_capture
-
-`, base, friend, prefix)
 }

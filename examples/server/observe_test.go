@@ -26,7 +26,7 @@ import (
 func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 	in := start(t, testConfig(t, t.TempDir()))
 	for _, request := range []string{"GET /misc/client_version", "GET /misc/client_version", "POST /misc/send_message",
-		"GET /misc/made-up", "GET /made-up", "POST /demo/login", "BREW /coffee"} {
+		"GET /misc/made-up", "GET /made-up", "BREW /coffee"} {
 		method, path, _ := strings.Cut(request, " ")
 		in.do(method, path, "")
 	}
@@ -37,7 +37,6 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 		`misc_http_requests_total{endpoint="other",method="GET",status="404"} 2`,
 		`misc_http_requests_total{endpoint="other",method="other",status="404"} 1`,
 		`misc_http_request_duration_seconds_count{endpoint="/misc/client_version"} 2`,
-		`misc_http_requests_total{endpoint="/demo/login",method="POST",status="415"} 1`,
 		`misc_catalog_up 1`,
 		`go_goroutines `,
 		`go_sql_open_connections{db_name="misc"}`,

@@ -22,7 +22,7 @@ type parts struct {
 	files     *sqlstore.ConfigFiles // with -versions database
 	watching  sync.WaitGroup        // for the versions in the database
 	stopWatch context.CancelFunc
-	login     currentUser // nil: the demo's
+	login     currentUser // nil without -login
 	tokens    *sqlstore.Tokens
 	cloud     *cloud
 	db        *database
@@ -49,6 +49,9 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	var err error
 
 	logger.Info("settings", "state", "valid", "demo_n3d_key", cfg.demoKey)
+	if cfg.demoKey && cfg.login != "" {
+		logger.Warn("-login without -n3d-key: the public ids of the demo's key are not those of your clients")
+	}
 	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
 	report("traces", state, err)
 	p.cloud, state, err = openCloud(cfg, p.tracing, logger)
@@ -60,7 +63,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 		state, openErr := p.openVersions(ctx, cfg, logger)
 		report("versions", state, openErr)
 	}
-	if err == nil && cfg.login != "" {
+	if err == nil {
 		var openErr error
 		p.login, p.tokens, state, openErr = openLogin(ctx, p.db, cfg)
 		report("login", state, openErr)

@@ -15,7 +15,7 @@ import (
 // first tells its client to close the connection.
 type stopper struct {
 	stopping    atomic.Bool
-	connections sync.Map // each open net.Conn, with its http.ConnState
+	connections sync.Map // each open net.Conn, with whether its client is about to be told
 }
 
 // watch is the ConnState function of the server.
@@ -24,14 +24,14 @@ func (s *stopper) watch(c net.Conn, state http.ConnState) {
 		s.connections.Delete(c)
 		return
 	}
-	s.connections.Store(c, state)
+	s.connections.Store(c, state == http.StateActive && s.stopping.Load()) // tell runs after this
 }
 
-// waiting reports whether there is a connection on which the next request may
-// arrive at any time.
+// waiting reports whether there is a connection whose client has not been told, and
+// may send its next request at any time.
 func (s *stopper) waiting() (found bool) {
-	s.connections.Range(func(_, state any) bool {
-		found = state != http.StateActive
+	s.connections.Range(func(_, told any) bool {
+		found = !told.(bool)
 		return !found
 	})
 	return found

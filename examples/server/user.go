@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/session"
@@ -18,17 +19,21 @@ type currentUser = func(*http.Request) (string, error)
 var logins = map[string]session.Format{"node2019": session.InsecureNode2019, "java2020": session.Java2020, "java2025": session.Java2025}
 
 // openLogin returns a reader of the cookies of the server that -login names, and
-// the tokens that must be closed, if it has any.
+// the tokens that must be closed, if it has any. Without -login, it returns none.
 func openLogin(ctx context.Context, db *database, cfg config) (_ currentUser, _ *sqlstore.Tokens, state string, _ error) {
+	code := fmt.Sprintf("; a missing login has the code %d", cmp.Or(cfg.notLoggedIn, http.StatusForbidden))
+	if cfg.login == "" {
+		return nil, nil, "that of login.go, since there is no -login" + code, nil
+	}
 	c := session.Config{Format: logins[cfg.login], Cookie: cfg.cookieName, Key: cfg.cookieKey, Codec: cfg.codec, MaxAge: cfg.cookieMaxAge}
 	var tokens *sqlstore.Tokens
-	where := "the cookie alone"
+	where := strings.TrimSpace("its cookie " + c.Cookie)
 	if c.Format == session.Java2025 {
 		var err error
 		if tokens, err = sqlstore.NewTokens(ctx, db.DB, db.dialect); err != nil {
 			return nil, nil, "", err
 		}
-		c.Tokens, where = tokens, "the cookie and the table login_token"
+		c.Tokens, where = tokens, where+" and the table login_token"
 	}
 	reader, err := session.New(c)
 	if err != nil {
@@ -38,7 +43,7 @@ func openLogin(ctx context.Context, db *database, cfg config) (_ currentUser, _ 
 	if c.MaxAge > 0 {
 		age = "a maximum age of " + c.MaxAge.String()
 	}
-	return reader.CurrentUser, tokens, fmt.Sprintf("%s, by %s, with %s; a missing one has the code %d", cfg.login, where, age, cmp.Or(cfg.notLoggedIn, http.StatusForbidden)), nil
+	return reader.CurrentUser, tokens, fmt.Sprintf("at %s, by %s, with %s%s", cfg.login, where, age, code), nil
 }
 
 // A user is what the login found out about a request.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/sealtalk-go/misc"
@@ -25,7 +24,8 @@ var demoVersions embed.FS
 
 // openVersions serves the files in -versions. Without that flag it serves those in
 // demoVersionsDir, into which it copies the demo's files unless they exist. Each
-// decision from a releases.json is counted in p.decisions.
+// decision from a releases.json is counted in p.decisions. The catalog logs each
+// file with its revision.
 func (p *parts) openVersions(ctx context.Context, cfg config, logger *slog.Logger) (state string, err error) {
 	where, files := cmp.Or(cfg.versions, demoVersionsDir), fs.FS(nil)
 	source, dir, _ := strings.Cut(where, ":")
@@ -34,9 +34,9 @@ func (p *parts) openVersions(ctx context.Context, cfg config, logger *slog.Logge
 		if p.files, err = sqlstore.NewConfigFiles(ctx, p.db.DB, p.db.dialect); err != nil {
 			return "", err
 		}
-		files = p.files
+		files, where = p.files, "the table config_list (mobileVersion is client_version.json, demoSquare is demo_square.json)"
 		if dir != "" {
-			files = releasesBeside{p.files, os.DirFS(dir)}
+			files, where = releasesBeside{p.files, os.DirFS(dir)}, where+" and, for releases, "+dir
 		}
 	case cfg.versions == "" && !cfg.check:
 		demo, err := fs.Sub(demoVersions, "versions")
@@ -65,21 +65,23 @@ func (p *parts) openVersions(ctx context.Context, cfg config, logger *slog.Logge
 		p.stopWatch = stop
 		p.watching.Go(func() { p.versions.Watch(watched) })
 	}
-	var revisions []string
-	for name, revision := range p.versions.Revisions() {
-		revisions = append(revisions, name+" "+revision)
-	}
-	slices.Sort(revisions)
-	return "in " + where + ": " + strings.Join(revisions, ", ") + "; a change there is served", nil
+	return "in " + where + "; a change there is served", nil
 }
 
 // releasesBeside are the files of the table config_list, with the desktop releases
 // of a directory.
 type releasesBeside struct{ table, dir fs.FS }
 
-func (f releasesBeside) Open(name string) (fs.File, error) {
+var _ fs.StatFS = releasesBeside{}
+
+func (f releasesBeside) of(name string) fs.FS {
 	if name == "releases.json" || name == "squirrel.json" {
-		return f.dir.Open(name)
+		return f.dir
 	}
-	return f.table.Open(name)
+	return f.table
 }
+
+func (f releasesBeside) Open(name string) (fs.File, error) { return f.of(name).Open(name) }
+
+// Stat does not open the file, which would hang on a pipe.
+func (f releasesBeside) Stat(name string) (fs.FileInfo, error) { return fs.Stat(f.of(name), name) }
