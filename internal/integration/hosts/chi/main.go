@@ -5,6 +5,7 @@ import (
 	"log"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/sealtalk-go/misc"
@@ -24,6 +25,15 @@ func login(next http.Handler) http.Handler {
 			r = r.WithContext(httpapi.WithUser(r.Context(), sessions[cookie.Value]))
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// deadline ends the work on a request before SealTalk's clients give up, after 10 seconds.
+func deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 9*time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -62,7 +72,9 @@ func main() {
 	r := chi.NewRouter()
 	r.Use(login)
 	r.Handle("/misc/*", h)
-	log.Fatal(http.ListenAndServe("127.0.0.1:8585", r))
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(r),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	log.Fatal(server.ListenAndServe())
 }
 
 func must[T any](v T, err error) T {

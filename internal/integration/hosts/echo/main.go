@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"log"
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/sealtalk-go/misc"
@@ -25,6 +27,15 @@ func login(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// deadline ends the work on a request before SealTalk's clients give up, after 10 seconds.
+func deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 9*time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 type relations struct{}
@@ -62,7 +73,9 @@ func main() {
 	e := echo.New()
 	e.Use(login)
 	e.Any("/misc/*", echo.WrapHandler(h))
-	log.Fatal(e.Start("127.0.0.1:8585"))
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(e),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	log.Fatal(server.ListenAndServe())
 }
 
 func must[T any](v T, err error) T {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"log"
+	"net/http"
 	"slices"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/sealtalk-go/misc"
@@ -21,6 +23,15 @@ func login(c *gin.Context) {
 	if session, err := c.Cookie("session"); err == nil {
 		c.Request = c.Request.WithContext(httpapi.WithUser(c.Request.Context(), sessions[session]))
 	}
+}
+
+// deadline ends the work on a request before SealTalk's clients give up, after 10 seconds.
+func deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 9*time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 type relations struct{}
@@ -58,7 +69,9 @@ func main() {
 	r := gin.Default()
 	r.Use(login)
 	r.Any("/misc/*path", gin.WrapH(h))
-	log.Fatal(r.Run("127.0.0.1:8585"))
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(r),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	log.Fatal(server.ListenAndServe())
 }
 
 func must[T any](v T, err error) T {

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/httpapi"
@@ -34,6 +35,15 @@ func count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r)
 		answers.Add(r.Pattern, 1)
+	})
+}
+
+// deadline ends the work on a request before SealTalk's clients give up, after 10 seconds.
+func deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 9*time.Second)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
@@ -72,7 +82,9 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/misc/", login(count(h)))
 	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8586", nil)) }() // expvar's /debug/vars, on loopback only
-	log.Fatal(http.ListenAndServe("127.0.0.1:8585", mux))
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(mux),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	log.Fatal(server.ListenAndServe())
 }
 
 func must[T any](v T, err error) T {

@@ -1,5 +1,4 @@
-// Package owntables is misc.Relations and misc.ScreenCaptureStore on a team's
-// own tables, in SQLite.
+// Package owntables is a misc.Store over a team's own tables in MySQL, MariaDB or PostgreSQL.
 package owntables
 
 import (
@@ -7,62 +6,89 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/sealtalk-go/misc"
 )
 
-// Schema creates the tables.
-const Schema = `
-	CREATE TABLE contacts (owner TEXT, contact TEXT, PRIMARY KEY (owner, contact));
-	CREATE TABLE teams (team TEXT, member TEXT, PRIMARY KEY (team, member));
-	CREATE TABLE notices (conversation TEXT PRIMARY KEY, status INTEGER);`
+// MySQLSchema creates the tables in MySQL and MariaDB. Columns with ids are VARBINARY: with a collation such as
+// utf8mb4_general_ci, "Bob" and "bob " would be bob, and so a friend of bob's friends.
+const MySQLSchema = `
+	CREATE TABLE contacts (owner VARBINARY(256), contact VARBINARY(256), PRIMARY KEY (owner, contact));
+	CREATE TABLE team_members (team VARBINARY(256), member VARBINARY(256), PRIMARY KEY (team, member));
+	CREATE TABLE notices (conversation VARBINARY(1600) PRIMARY KEY, status TINYINT NOT NULL);`
+
+// PostgreSQLSchema creates them in PostgreSQL, which compares text byte by byte.
+const PostgreSQLSchema = `
+	CREATE TABLE contacts (owner text, contact text, PRIMARY KEY (owner, contact));
+	CREATE TABLE team_members (team text, member text, PRIMARY KEY (team, member));
+	CREATE TABLE notices (conversation text PRIMARY KEY, status smallint NOT NULL);`
+
+const (
+	setting = `, COALESCE((SELECT status FROM notices WHERE conversation = ?), 0)`
+	friend  = `SELECT EXISTS (SELECT 1 FROM contacts WHERE owner = ? AND contact = ?)` + setting
+	member  = `SELECT EXISTS (SELECT 1 FROM team_members WHERE team = ? AND member = ?)` + setting
+	insert  = `INSERT INTO notices (conversation, status) VALUES (?, ?)`
+)
 
 // A Store answers from the tables. The ids in them are those that clients send.
-type Store struct{ db *sql.DB }
+type Store struct{ friend, member, set *sql.Stmt }
 
-// New returns a Store on db.
-func New(db *sql.DB) *Store { return &Store{db} }
+var _ misc.Store = (*Store)(nil)
 
-// AreFriends implements misc.Relations.
-func (s *Store) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
-	return s.has(ctx, `SELECT COUNT(*) FROM contacts WHERE owner = ? AND contact = ?`, userID, otherID)
-}
-
-// IsGroupMember implements misc.Relations.
-func (s *Store) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
-	return s.has(ctx, `SELECT COUNT(*) FROM teams WHERE team = ? AND member = ?`, groupID, userID)
-}
-
-func (s *Store) has(ctx context.Context, query string, args ...any) (bool, error) {
-	var rows int
-	if err := s.db.QueryRowContext(ctx, query, args...).Scan(&rows); err != nil {
-		return false, fmt.Errorf("owntables: %w", err)
+// New prepares the statements. Otherwise, the driver of MySQL would prepare one for each call: two round trips
+// instead of one.
+func New(ctx context.Context, db *sql.DB, postgreSQL bool) (*Store, error) {
+	update := ` ON DUPLICATE KEY UPDATE status = VALUES(status)`
+	if postgreSQL {
+		update = ` ON CONFLICT (conversation) DO UPDATE SET status = EXCLUDED.status`
 	}
-	return rows > 0, nil
+	s := &Store{}
+	for text, stmt := range map[string]**sql.Stmt{friend: &s.friend, member: &s.member, insert + update: &s.set} {
+		for n := 1; postgreSQL && strings.Contains(text, "?"); n++ {
+			text = strings.Replace(text, "?", "$"+strconv.Itoa(n), 1)
+		}
+		var err error
+		if *stmt, err = db.PrepareContext(ctx, text); err != nil {
+			return nil, fmt.Errorf("owntables: %w", err)
+		}
+	}
+	return s, nil
 }
 
-// ScreenCapture implements misc.ScreenCaptureStore.
-func (s *Store) ScreenCapture(ctx context.Context, c misc.Conversation) (misc.NoticeStatus, error) {
-	var status misc.NoticeStatus
-	err := s.db.QueryRowContext(ctx, `SELECT status FROM notices WHERE conversation = ?`, c.String()).Scan(&status)
-	if errors.Is(err, sql.ErrNoRows) { // never set
-		return misc.NoticeOff, nil
+// Access implements misc.Store. A rule of your own, such as a block list, belongs into its statements.
+func (s *Store) Access(ctx context.Context, userID string, c misc.Conversation) (allowed bool, status misc.NoticeStatus, err error) {
+	stmt, a, b := s.member, c.GroupID(), userID
+	if c.Type() == misc.Private {
+		first, second := c.Users()
+		switch userID {
+		case first:
+			stmt, a, b = s.friend, userID, second
+		case second:
+			stmt, a, b = s.friend, userID, first
+		default: // a conversation of others
+			return false, misc.NoticeOff, ctx.Err()
+		}
 	}
-	if err != nil {
-		return misc.NoticeOff, fmt.Errorf("owntables: %w", err)
+	if err := stmt.QueryRowContext(ctx, a, b, c.String()).Scan(&allowed, &status); err != nil {
+		return false, misc.NoticeOff, fmt.Errorf("owntables: access: %w", err)
 	}
-	return status, nil
+	return allowed, status, nil
 }
 
-// SetScreenCapture implements misc.ScreenCaptureStore.
+// SetScreenCapture implements misc.Store.
 func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, status misc.NoticeStatus) error {
 	if status != misc.NoticeOff && status != misc.NoticeOn {
 		return misc.ErrInvalidNoticeStatus
 	}
-	_, err := s.db.ExecContext(ctx, `INSERT INTO notices (conversation, status) VALUES (?, ?)
-		ON CONFLICT (conversation) DO UPDATE SET status = excluded.status`, c.String(), status)
-	if err != nil {
-		return fmt.Errorf("owntables: %w", err)
+	if _, err := s.set.ExecContext(ctx, c.String(), status); err != nil {
+		return fmt.Errorf("owntables: set: %w", err)
 	}
 	return nil
+}
+
+// Close closes the statements, but not the database.
+func (s *Store) Close() error {
+	return errors.Join(s.friend.Close(), s.member.Close(), s.set.Close())
 }
