@@ -10,9 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
 )
@@ -59,9 +56,9 @@ func (q *cloudRequest) answer(t *testing.T, cloud *misctest.Cloud) [2]int {
 		Code         int
 		ErrorMessage string
 	}
-	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &answer))
-	assert.Equal(t, "application/json", w.Header().Get("Content-Type"))
-	assert.Equal(t, answer.Code != 200, answer.ErrorMessage != "", "a refusal, and nothing else, has a message")
+	noError(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	equal(t, "application/json", w.Header().Get("Content-Type"))
+	equal(t, answer.Code != 200, answer.ErrorMessage != "", "a refusal, and nothing else, has a message")
 	return [2]int{w.Code, answer.Code}
 }
 
@@ -75,7 +72,7 @@ func TestCloudTakesWhatRongCloudTakes(t *testing.T) {
 		message(groupPath, "3", "toGroupId").set("pushContent", "push").set("isIncludeSender", "1").set("isMentioned", "1").set("msgRandom", "-9223372036854775808"),
 		message(privatePath, "4", "toUserId").set("objectName", strings.Repeat("型", 32)).set("content", strings.Repeat("&", 128<<10)),
 	} {
-		assert.Equal(t, [2]int{200, 200}, q.answer(t, cloud))
+		equal(t, [2]int{200, 200}, q.answer(t, cloud))
 	}
 	private := misc.Message{Type: misc.Private, From: "alice", To: "bob", ObjectName: "RC:TxtMsg", Content: `{"content":"hello"}`}
 	group, long := private, private
@@ -83,7 +80,7 @@ func TestCloudTakesWhatRongCloudTakes(t *testing.T) {
 	flagged := group
 	flagged.PushContent, flagged.IncludeSender, flagged.Mentioned = "push", true, true
 	long.ObjectName, long.Content = strings.Repeat("型", 32), strings.Repeat("&", 128<<10)
-	assert.Equal(t, []misc.Message{private, group, flagged, long}, cloud.Delivered())
+	equal(t, []misc.Message{private, group, flagged, long}, cloud.Delivered())
 }
 
 func TestCloudRefusesWhatRongCloudRefuses(t *testing.T) {
@@ -122,8 +119,8 @@ func TestCloudRefusesWhatRongCloudRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cloud, q := misctest.NewCloud(cloudKey, cloudSecret), message(privatePath, "1", "toUserId")
 			test.change(q)
-			assert.Equal(t, [2]int{test.status, test.code}, q.answer(t, cloud))
-			assert.Empty(t, cloud.Delivered())
+			equal(t, [2]int{test.status, test.code}, q.answer(t, cloud))
+			equal(t, 0, len(cloud.Delivered()))
 		})
 	}
 }
@@ -133,13 +130,13 @@ func TestCloudTakesANonceAndAMsgRandomOnceUntilReset(t *testing.T) {
 	code := func(nonce, random string) int {
 		return message(privatePath, nonce, "toUserId").set("msgRandom", random).answer(t, cloud)[1]
 	}
-	assert.Equal(t, 200, code("1", "2"), "a nonce is no msgRandom")
-	assert.Equal(t, 200, code("2", "1"))
-	assert.Equal(t, 1004, code("1", "3"), "nonce again")
-	assert.Equal(t, 1002, code("3", "1"), "msgRandom again")
+	equal(t, 200, code("1", "2"), "a nonce is no msgRandom")
+	equal(t, 200, code("2", "1"))
+	equal(t, 1004, code("1", "3"), "nonce again")
+	equal(t, 1002, code("3", "1"), "msgRandom again")
 	cloud.Delivered()[0].To = "mallory"
-	assert.Equal(t, "bob", cloud.Delivered()[0].To, "a copy")
+	equal(t, "bob", cloud.Delivered()[0].To, "a copy")
 	cloud.Reset()
-	assert.Empty(t, cloud.Delivered())
-	assert.Equal(t, 200, code("1", "1"))
+	equal(t, 0, len(cloud.Delivered()))
+	equal(t, 200, code("1", "1"))
 }

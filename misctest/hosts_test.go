@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
 )
@@ -41,7 +39,7 @@ type backend struct {
 func (b *backend) put(t *testing.T, w misctest.World, present bool) {
 	put := func(c misc.Conversation, users ...string) {
 		for _, user := range users {
-			assert.False(t, present && b.rows[row{user, c}], "another rule has added %s to %v", user, c)
+			check(t, !(present && b.rows[row{user, c}]), "another rule has added", user, "to", c)
 			b.rows[row{user, c}] = present
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
-
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/sealtalk-go/misc/n3d"
@@ -86,8 +84,8 @@ func TestSuitesFailWrongImplementations(t *testing.T) {
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Fatalf("the suites must fail, and end: %v\n%s", err, out)
 	}
-	assert.NotContains(t, string(out), "DATA RACE", "a fault is to be found without the race detector")
-	assert.Equal(t, 5, strings.Count(string(out), "Suite.New is required"))
+	check(t, !strings.Contains(string(out), "DATA RACE"), "a fault is to be found without the race detector")
+	equal(t, 5, strings.Count(string(out), "Suite.New is required"))
 
 	subtest := func(name string) string { return strings.ReplaceAll(name, " ", "_") }
 	rules, broken := make(map[string]bool), make(map[string]bool)
@@ -99,8 +97,8 @@ func TestSuitesFailWrongImplementations(t *testing.T) {
 		for rule := range strings.SplitSeq(impl.breaks, "; ") {
 			broken[suite+subtest(rule)] = true
 			name := subtest(impl.name + "/" + rule)
-			assert.True(t, strings.Contains(string(out), "--- FAIL: "+t.Name()+"/"+name+" ("), name)
+			check(t, strings.Contains(string(out), "--- FAIL: "+t.Name()+"/"+name+" ("), name)
 		}
 	}
-	assert.Equal(t, rules, broken, "each rule needs a wrong implementation that breaks it")
+	equal(t, rules, broken, "each rule needs a wrong implementation that breaks it")
 }
