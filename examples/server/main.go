@@ -146,5 +146,5 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(p, stop, logger))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
-	return behind(cfg.proxies, stop.tell(traced(observe(mux, metrics, logger, cfg.limits.request), p.tracing)))
+	return behind(cfg.proxies, stop.tell(traced(observe(mux, cfg.prefix, metrics, logger, cfg.limits.request), p.tracing)))
 }

@@ -33,8 +33,9 @@ import (
 
 // observe gives each request an id and a deadline. When the request ends, observe
 // logs it and counts it in the metrics. It copies the pattern that next has set to
-// the request of its caller.
-func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.Duration) http.Handler {
+// the request of its caller, with /misc/ for prefix, so that metrics and traces have
+// the same labels everywhere.
+func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, deadline time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-ID")
 		if !saneRequestID.MatchString(id) {
@@ -47,7 +48,7 @@ func observe(next http.Handler, m *metrics, logger *slog.Logger, deadline time.D
 		inner := r.WithContext(ctx)
 		sent := httpsnoop.Metrics{Code: http.StatusOK}
 		defer func() { // even after a panic
-			r.Pattern = inner.Pattern
+			r.Pattern = strings.Replace(inner.Pattern, prefix, "/misc/", 1)
 			m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
 			m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",

@@ -65,6 +65,7 @@ func TestWhoIsLoggedInAtSealTalksServerIsLoggedInHere(t *testing.T) {
 				assert.Equal(t, `{"code":10000,"message":"not logged in"}`, r.body)
 			}
 			assert.Equal(t, http.StatusOK, in.do("GET", "/server-api/misc/client_version", "").status)
+			assert.Contains(t, in.do("GET", "/metrics", "").body, `{endpoint="/misc/send_sc_msg",method="POST",status="200"} 1`, "the labels have no prefix")
 			if login == "java2025" {
 				_, err := db.Exec(`DELETE FROM login_token`)
 				require.NoError(t, err)
