@@ -54,8 +54,9 @@ var (
 	ErrUnsupportedType = errors.New("misc: conversation type must be private (1) or group (3)")
 )
 
-// An IDError reports an id that [Relations] or a [ScreenCaptureStore] cannot
-// translate. It wraps ErrInvalidID.
+// An IDError reports an id that [Relations], a [ScreenCaptureStore] or a [Store]
+// cannot translate. It wraps ErrInvalidID, which alone does not say whose fault
+// it is: without an IDError, the code is CodeInternal.
 //
 // If its ID is that of the target, the client has sent an invalid id, and the
 // code of the [Error] is CodeInvalid. If it is the id of the user who asks, your

@@ -47,17 +47,16 @@ type ReleaseFields struct {
 // *[FieldError] for each problem with f.
 func NewRelease(f ReleaseFields) (*Release, error) {
 	var p problems
-	p.check("version", "version", f.Version)
+	version, err := ParseVersion(f.Version)
+	if err != nil {
+		p.check("version", "version", f.Version)
+	}
 	p.check("url", "url", f.URL)
 	p.check("pub_date", "pub_date", f.PubDate)
 	encoded := p.encode("", f.Extra, field{"version", f.Version}, field{"url", f.URL},
 		field{"name", f.Name}, field{"notes", f.Notes}, field{"pub_date", f.PubDate})
 	if p != nil {
 		return nil, errors.Join(p...)
-	}
-	version, err := ParseVersion(f.Version)
-	if err != nil {
-		return nil, err
 	}
 	return &Release{version, encoded}, nil
 }

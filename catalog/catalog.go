@@ -74,14 +74,14 @@ var (
 // It reads the files again at most once a second: the first call of a method
 // after a second has passed reads all of them, and returns what they hold then.
 // Calls made meanwhile do not wait; for each file, they return what it held
-// before or holds now. If reading can be slow, as from a bucket, call [Watch],
-// so that no request reads.
+// before or holds now. If reading can be slow, as from a bucket, call
+// [Catalog.Watch], so that no request reads.
 //
 // If a file is missing, unreadable or invalid, the last valid one is served.
 // The error is logged, once until it changes, and returned by Err. A file that
 // is loaded is logged with its version and its revision, see
-// [Catalog.Revisions]. The files are independent: an invalid
-// one does not keep the others from being reloaded.
+// [Catalog.Revisions]. The files are independent: an invalid one does not keep
+// the others from being reloaded.
 //
 // As soon as there is a valid releases.json, the Catalog logs that, uses it,
 // and no longer reads squirrel.json. To go back, remove releases.json and open
@@ -172,7 +172,9 @@ func (c *Catalog) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-next.C:
-			c.read()
+			if ctx.Err() == nil { // of two that are ready, select takes either
+				c.read()
+			}
 			next.Reset(interval)
 		}
 	}
@@ -280,14 +282,14 @@ func (c *Catalog) failures() error {
 
 // findDirectory looks for the directory if a file that must exist is missing.
 func (c *Catalog) findDirectory() {
-	c.lost.Store(nil)
-	if !errors.Is(c.clients.current.Load().err, fs.ErrNotExist) {
-		return
+	var lost *error
+	if errors.Is(c.clients.current.Load().err, fs.ErrNotExist) {
+		if _, err := fs.Stat(c.fsys, "."); err != nil {
+			err = fmt.Errorf("catalog: the directory of the files: %w", cause(err))
+			lost = &err
+		}
 	}
-	if _, err := fs.Stat(c.fsys, "."); err != nil {
-		err = fmt.Errorf("catalog: the directory of the files: %w", cause(err))
-		c.lost.Store(&err)
-	}
+	c.lost.Store(lost)
 }
 
 func serve[T any](ctx context.Context, c *Catalog, f *file[T]) (*T, error) {

@@ -63,7 +63,7 @@ type Decision struct {
 	Release *misc.Release // nil if the client gets none
 	Reason  Reason
 
-	Version  string // of the release that is offered, or that Reason is about; empty for the reasons that are about none or all
+	Version  string // as Version.String has it, of the release that is offered, or that Reason is about; empty for the reasons that are about none or all
 	Channel  string // the client's
 	Platform string // the client's: darwin, win32, linux or other
 	Revision string // of the file that was asked; see [Catalog.Revisions]

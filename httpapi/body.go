@@ -43,9 +43,10 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*body, error
 		return nil, refuse(http.StatusBadRequest, "body must be UTF-8")
 	}
 	b := &body{}
-	err = json.Unmarshal(bytes.TrimPrefix(data, []byte("\uFEFF")), &b.fields)
+	text := bytes.TrimPrefix(data, []byte("\uFEFF"))
+	err = json.Unmarshal(text, &b.fields)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return nil, refuse(http.StatusBadRequest, fmt.Sprintf("body is not valid JSON: %v (at byte %d)", syntax, syntax.Offset))
+		return nil, refuse(http.StatusBadRequest, fmt.Sprintf("body is not valid JSON: %v (at byte %d)", syntax, syntax.Offset+int64(len(data)-len(text))))
 	}
 	if err != nil || b.fields == nil {
 		return nil, refuse(http.StatusBadRequest, "body must be a JSON object")

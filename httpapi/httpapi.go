@@ -80,8 +80,8 @@ type Config struct {
 	NumericSendCode bool
 
 	// Logger logs each answer with a status of 500 or above once, with its
-	// misc.Code and the error that caused it: at level Info if the client has left, otherwise at
-	// level Error. Nil means slog.Default().
+	// misc.Code and the error that caused it: at level Info if the client has
+	// left, otherwise at level Error. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

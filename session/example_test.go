@@ -50,5 +50,5 @@ func ExampleNew_invalid() {
 	// session: Config.Key must be UTF-8 without line breaks, and not empty
 	// session: Config.Codec is required
 	// session: Config.MaxAge must not be negative
-	// session: Config.Tokens is required with Java2025
+	// session: Config.Tokens is required with Java2025, and must not hold a nil pointer
 }

@@ -38,6 +38,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -191,9 +192,14 @@ func (c Config) validate() error {
 	add(c.Key == "" || !utf8.ValidString(c.Key) || strings.ContainsAny(c.Key, "\r\n"), "Key must be UTF-8 without line breaks, and not empty")
 	add(c.Codec == nil, "Codec is required")
 	add(c.MaxAge < 0, "MaxAge must not be negative")
-	add(c.Format == Java2025 && c.Tokens == nil, "Tokens is required with Java2025")
+	add(c.Format == Java2025 && isNil(c.Tokens), "Tokens is required with Java2025, and must not hold a nil pointer")
 	add(c.Format != Java2025 && known && c.Tokens != nil, "Tokens is for Java2025 only")
 	return errors.Join(problems...)
+}
+
+func isNil(t TokenStore) bool {
+	v := reflect.ValueOf(t)
+	return t == nil || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // CurrentUser returns the public id of the user whose cookie r has. Use it as

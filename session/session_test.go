@@ -462,16 +462,17 @@ func TestNewNamesEveryProblem(t *testing.T) {
 		change func(*session.Config)
 		want   []string
 	}{
-		"zero value":             {func(c *session.Config) { *c = session.Config{} }, []string{unknown, badKey, "Codec is required"}},
-		"unknown format":         {func(c *session.Config) { c.Format, c.Tokens = "java", owned(1) }, []string{unknown}},
-		"cookie with a value":    {func(c *session.Config) { c.Cookie = "rong_auth_cookie=" }, []string{"Cookie must be the name"}},
-		"cookie with a space":    {func(c *session.Config) { c.Cookie = "a b" }, []string{"Cookie must be the name"}},
-		"key from a file":        {func(c *session.Config) { c.Key = key + "\n" }, []string{badKey}},
-		"key that is not UTF-8":  {func(c *session.Config) { c.Key = "\xc3\x28" }, []string{badKey}},
-		"negative age":           {func(c *session.Config) { c.MaxAge = -1 }, []string{"MaxAge must not be negative"}},
-		"2025 without tokens":    {func(c *session.Config) { c.Format = java25 }, []string{"Tokens is required with Java2025"}},
-		"tokens with Node":       {func(c *session.Config) { c.Tokens = owned(1) }, []string{"Tokens is for Java2025 only"}},
-		"tokens with Java, more": {func(c *session.Config) { c.Format, c.Tokens, c.Key = java, owned(1), "" }, []string{badKey, "Tokens is for Java2025 only"}},
+		"zero value":              {func(c *session.Config) { *c = session.Config{} }, []string{unknown, badKey, "Codec is required"}},
+		"unknown format":          {func(c *session.Config) { c.Format, c.Tokens = "java", owned(1) }, []string{unknown}},
+		"cookie with a value":     {func(c *session.Config) { c.Cookie = "rong_auth_cookie=" }, []string{"Cookie must be the name"}},
+		"cookie with a space":     {func(c *session.Config) { c.Cookie = "a b" }, []string{"Cookie must be the name"}},
+		"key from a file":         {func(c *session.Config) { c.Key = key + "\n" }, []string{badKey}},
+		"key that is not UTF-8":   {func(c *session.Config) { c.Key = "\xc3\x28" }, []string{badKey}},
+		"negative age":            {func(c *session.Config) { c.MaxAge = -1 }, []string{"MaxAge must not be negative"}},
+		"2025 without tokens":     {func(c *session.Config) { c.Format = java25 }, []string{"Tokens is required with Java2025"}},
+		"2025 with a nil pointer": {func(c *session.Config) { c.Format, c.Tokens = java25, (*sqlTokens)(nil) }, []string{"Tokens is required with Java2025"}},
+		"tokens with Node":        {func(c *session.Config) { c.Tokens = owned(1) }, []string{"Tokens is for Java2025 only"}},
+		"tokens with Java, more":  {func(c *session.Config) { c.Format, c.Tokens, c.Key = java, owned(1), "" }, []string{badKey, "Tokens is for Java2025 only"}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -614,3 +615,6 @@ func BenchmarkCurrentUser(b *testing.B) {
 		})
 	}
 }
+
+// sqlTokens is a TokenStore whose pointer may be nil.
+type sqlTokens struct{ session.TokenStore }

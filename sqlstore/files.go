@@ -23,13 +23,13 @@ const readLimit = 5 * time.Second
 // seconds. Make them with [NewConfigFiles].
 type ConfigFiles struct{ value *sql.Stmt }
 
-var _ fs.FS = (*ConfigFiles)(nil)
+var _ fs.StatFS = (*ConfigFiles)(nil)
 
 // NewConfigFiles checks the table and prepares the statement. Its error names
 // what is missing, as that of [New] does. ConfigFiles need the privilege SELECT
 // on the columns att_key and att_value. The caller remains responsible for db.
 func NewConfigFiles(ctx context.Context, db *sql.DB, d Dialect) (*ConfigFiles, error) {
-	stmt, err := prepare(ctx, db, d, table{"config_list", []column{{"att_key", "SELECT"}, {"att_value", "SELECT"}}},
+	stmt, err := prepareChecked(ctx, db, d, table{"config_list", []column{{"att_key", "SELECT"}, {"att_value", "SELECT"}}},
 		`SELECT att_value FROM config_list WHERE att_key = ?`)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,21 @@ func (c *ConfigFiles) Close() error { return c.value.Close() }
 // configKeys has the key of each file in config_list.
 var configKeys = map[string]string{"client_version.json": "mobileVersion", "demo_square.json": "demoSquare"}
 
-// Open implements [fs.FS]. A file whose key has no row does not exist.
+// Stat implements [fs.StatFS]. It does not ask the database: only Open finds out
+// whether the key of a file has a row, and how long its value is.
+func (c *ConfigFiles) Stat(name string) (fs.FileInfo, error) {
+	if _, ok := configKeys[name]; ok {
+		return &configFile{strings.NewReader(""), name}, nil
+	}
+	f, err := c.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.Stat()
+}
+
+// Open implements [fs.FS]. A file whose key has no row does not exist. The
+// directory cannot be listed.
 func (c *ConfigFiles) Open(name string) (fs.File, error) {
 	text, err := c.read(name)
 	if err != nil {

@@ -82,6 +82,14 @@ func TestTheFilesOfTheTable(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, directory.IsDir())
 
+	f.calls = nil
+	for name, exists := range map[string]bool{"client_version.json": true, "releases.json": true, "squirrel.json": false} {
+		info, err := fs.Stat(files, name)
+		require.Equal(t, exists, err == nil)
+		require.True(t, !exists || info.Mode().IsRegular() && info.Name() == name)
+	}
+	require.Empty(t, f.calls, "no statement")
+
 	f.answer = row(nil)
 	got, err := fs.ReadFile(files, "demo_square.json")
 	require.NoError(t, err)

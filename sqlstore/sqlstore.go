@@ -265,16 +265,19 @@ func isUndone(err error) bool {
 
 // AreFriends implements [misc.Relations].
 func (s *Store) AreFriends(ctx context.Context, userID, otherID string) (bool, error) {
-	return s.related(ctx, s.friends, "userID", userID, "otherID", otherID)
+	user, other, err := s.decodeBoth("userID", userID, "otherID", otherID)
+	return s.related(ctx, s.friends, user, other, err)
 }
 
 // IsGroupMember implements [misc.Relations].
 func (s *Store) IsGroupMember(ctx context.Context, userID, groupID string) (bool, error) {
-	return s.related(ctx, s.member, "groupID", groupID, "userID", userID)
+	user, group, err := s.decodeBoth("userID", userID, "groupID", groupID)
+	return s.related(ctx, s.member, group, user, err)
 }
 
-func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nameB, publicB string) (bool, error) {
-	a, b, err := s.decodeBoth(nameA, publicA, nameB, publicB)
+// related asks for a relation, unless the ids could not be decoded. The user's is
+// decoded first: if both are wrong, so is the key, and not the client.
+func (s *Store) related(ctx context.Context, stmt *sql.Stmt, a, b int64, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
@@ -287,11 +290,11 @@ func (s *Store) related(ctx context.Context, stmt *sql.Stmt, nameA, publicA, nam
 
 // Access implements [misc.Store]. It is one statement.
 func (s *Store) Access(ctx context.Context, userID string, c misc.Conversation) (allowed bool, setting misc.NoticeStatus, err error) {
-	operateID, first, second, err := s.numbers(c)
-	var user int64
-	if err == nil {
-		user, err = s.decode("userID", userID)
+	user, err := s.decode("userID", userID)
+	if err != nil {
+		return false, misc.NoticeOff, err
 	}
+	operateID, first, second, err := s.numbers(c)
 	if err != nil {
 		return false, misc.NoticeOff, err
 	}

@@ -311,6 +311,22 @@ func TestAnInvalidIDDoesNotReachTheDatabase(t *testing.T) {
 		require.ErrorIs(t, err, misc.ErrInvalidID, name)
 		require.ErrorContains(t, err, name)
 	}
+	for _, ask := range []func() error{
+		func() error { _, err := s.AreFriends(t.Context(), "user", "a target"); return err },
+		func() error { _, err := s.IsGroupMember(t.Context(), "user", "a target"); return err },
+		func() error {
+			_, _, err := s.Access(t.Context(), "user", misc.GroupConversation("a target"))
+			return err
+		},
+		func() error {
+			_, _, err := s.Access(t.Context(), "user", misc.PrivateConversation("user", "a target"))
+			return err
+		},
+	} {
+		var wrong *misc.IDError
+		require.ErrorAs(t, ask(), &wrong)
+		require.Equal(t, "user", wrong.ID, "with a wrong key every id is invalid, and that is not the client's fault")
+	}
 	for _, status := range []misc.NoticeStatus{-1, 2} {
 		require.ErrorIs(t, s.SetScreenCapture(t.Context(), pair, status), misc.ErrInvalidNoticeStatus)
 	}

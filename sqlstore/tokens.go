@@ -19,7 +19,7 @@ type Tokens struct{ token *sql.Stmt }
 // missing, as that of [New] does. Tokens needs the privilege SELECT on the
 // columns id, user_id and login_time. The caller remains responsible for db.
 func NewTokens(ctx context.Context, db *sql.DB, d Dialect) (*Tokens, error) {
-	stmt, err := prepare(ctx, db, d, table{"login_token", []column{{"id", "SELECT"}, {"user_id", "SELECT"}, {"login_time", "SELECT"}}},
+	stmt, err := prepareChecked(ctx, db, d, table{"login_token", []column{{"id", "SELECT"}, {"user_id", "SELECT"}, {"login_time", "SELECT"}}},
 		`SELECT user_id, login_time FROM login_token WHERE id = ?`)
 	if err != nil {
 		return nil, err
@@ -46,14 +46,14 @@ func (t *Tokens) LoginToken(ctx context.Context, id int64) (userID uint32, logge
 	return uint32(user.Int64), time.UnixMilli(ms.Int64), true, nil
 }
 
-// prepare checks a table and prepares a statement that reads it. The statement
+// prepareChecked checks a table and prepares a statement that reads it. The statement
 // has one argument, a question mark.
-func prepare(ctx context.Context, db *sql.DB, d Dialect, t table, text string) (*sql.Stmt, error) {
+func prepareChecked(ctx context.Context, db *sql.DB, d Dialect, t table, text string) (*sql.Stmt, error) {
 	if _, _, err := check(ctx, db, d, []table{t}); err != nil {
 		return nil, err
 	}
 	if d == PostgreSQL {
-		text = strings.Replace(text, "?", "$1", 1)
+		text = strings.NewReplacer("id = ?", "id = $1::bigint", "?", "$1").Replace(text) // the column may be narrower than a token
 	}
 	stmt, err := db.PrepareContext(ctx, text)
 	if err != nil {

@@ -8,9 +8,9 @@
 // releases.json or squirrel.json, and perhaps a demo_square.json.
 //
 // check prints every problem that would make a server refuse the files. If
-// there is none, it prints a warning for each thing in the releases that is
-// valid but probably a mistake. It assumes that the server has a Codec for ids
-// that are numbers.
+// there is none, it prints a warning for each thing in them that is valid but
+// probably a mistake. It assumes that the server has a Codec for ids that are
+// numbers.
 //
 // explain prints the answer to GET /misc/latest_update?QUERY and, for each
 // release, whether the client is offered it and, if not, why. QUERY is what a
@@ -21,8 +21,7 @@
 //
 // With -json, the output is JSON. The exit code is 0 on success, 1 if a file is
 // missing or invalid or if QUERY has no valid version, and 2 if the command line
-// is wrong. With -strict, check also exits with 1 if there is
-// a warning.
+// is wrong. With -strict, check also exits with 1 if there is a warning.
 package main
 
 import (

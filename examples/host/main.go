@@ -40,7 +40,10 @@ func deadline(next http.Handler) http.Handler {
 func main() {
 	cloud := must(rongcloud.New(rongcloud.Config{
 		AppKey: os.Getenv("APP_KEY"), AppSecret: os.Getenv("APP_SECRET"), Region: rongcloud.Beijing})) // your app's region
-	versions := must(catalog.Open(os.DirFS("versions"), catalog.Config{}))
+	versions, err := catalog.Open(os.DirFS("versions"), catalog.Config{})
+	if err != nil {
+		log.Fatal("versions: ", err) // its error does not have the directory's name
+	}
 	svc := must(misc.New(misc.Config{
 		Versions: versions, Square: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
 	http.Handle("/misc/", must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: currentUser})))

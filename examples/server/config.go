@@ -117,7 +117,7 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	flags.BoolVar(&cfg.seed, "seed", true, "put demo friends and a group into a fresh database")
 	flags.IntVar(&cfg.userLimit, "user-limit", 5, "the `NUMBER` of POSTs that a user may send in a second, apart from get_screen_capture; each instance counts its own")
 	flags.IntVar(&cfg.readLimit, "read-limit", 50, "the `NUMBER` of get_screen_capture, likewise")
-	flags.IntVar(&cfg.addressLimit, "address-limit", 20, "the `NUMBER` of POSTs without a login that an address may send in a second")
+	flags.IntVar(&cfg.addressLimit, "address-limit", 20, "the `NUMBER` of POSTs without a login that an address may send in a second, get_screen_capture and /demo/login counted apart")
 	flags.IntVar(&cfg.groupQuota, "group-quota", 20, "the `NUMBER` of group messages that go to RongCloud in a second: the app's quota, divided by the number of instances")
 	flags.IntVar(&cfg.privateQuota, "private-quota", 100, "the `NUMBER` of private messages, likewise")
 	flags.DurationVar(&cfg.stopDelay, "stop-delay", 3*time.Second, "the `TIME` from the signal to stop until new connections are refused; longer than your load balancer takes to notice /readyz")

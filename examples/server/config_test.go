@@ -142,7 +142,7 @@ func TestACheckNamesEachFindingInALineAndChangesNothing(t *testing.T) {
 	assert.Equal(t, 0, status, log)
 	for _, read := range []string{
 		`level=WARN msg="-login without -n3d-key: `,
-		`msg=login state="at java2025, by its cookie and the table login_token, with a maximum age of 720h0m0s; a missing login has the code 10000"`,
+		`msg=login state="at java2025, by its cookie st_cookie and the table login_token, with a maximum age of 720h0m0s; a missing login has the code 10000"`,
 		`msg=versions state="in the table config_list `,
 		`file=client_version.json version=.* revision=[0-9a-f]{12}\n`,
 		`msg=tables state="screen_statuses, friendships and group_members are complete"`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/go-chi/httprate"
 	"github.com/realclientip/realclientip-go"
+	"github.com/sealtalk-go/misc/httpapi"
 )
 
 // limit lets through perUser requests per second from each logged-in user, and
@@ -24,7 +26,12 @@ func limit(next http.Handler, perUser, perAddress int) http.Handler {
 		return httprate.CanonicalizeIP(host), err
 	}, refuse)(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if id, err := userOf(r); err != nil || id == "" {
+		id, err := userOf(r)
+		if err != nil && !errors.Is(err, httpapi.ErrNotLoggedIn) { // the login could not be checked, and the answer is 500
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err != nil || id == "" {
 			addresses.ServeHTTP(w, r)
 			return
 		}

@@ -78,6 +78,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 	stop := new(stopper)
 	handler, err := newHandler(cfg, p, stop, stdout, logger)
 	if err != nil {
+		logFaults(logger, "handler", err)
 		return err
 	}
 	server := &http.Server{

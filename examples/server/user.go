@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/session"
@@ -27,7 +26,11 @@ func openLogin(ctx context.Context, db *database, cfg config) (_ currentUser, _ 
 	}
 	c := session.Config{Format: logins[cfg.login], Cookie: cfg.cookieName, Key: cfg.cookieKey, Codec: cfg.codec, MaxAge: cfg.cookieMaxAge}
 	var tokens *sqlstore.Tokens
-	where := strings.TrimSpace("its cookie " + c.Cookie)
+	name := cmp.Or(c.Cookie, "rong_auth_cookie")
+	if c.Cookie == "" && c.Format == session.Java2025 {
+		name = "st_cookie"
+	}
+	where := "its cookie " + name
 	if c.Format == session.Java2025 {
 		var err error
 		if tokens, err = sqlstore.NewTokens(ctx, db.DB, db.dialect); err != nil {
