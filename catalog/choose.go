@@ -98,7 +98,6 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 	if !slices.Contains(platforms, c.platform) {
 		d.Platform = "other"
 	}
-	running := s.find(c.version)
 	var widest *release // of those that only their rollout keeps from a client that runs a withdrawn release
 	var offered *build
 	for i := range s.releases {
@@ -111,8 +110,10 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 			widest, offered = r, b
 			break
 		}
-		if b != nil && running != nil && running.withdrawn != "" && (widest == nil || r.rollout > widest.rollout) {
-			widest, offered = r, b
+		if b != nil && (widest == nil || r.rollout > widest.rollout) {
+			if running := s.find(c.version); running != nil && running.withdrawn != "" {
+				widest, offered = r, b
+			}
 		}
 		switch reason {
 		case ReasonWithdrawn, ReasonChannel:
