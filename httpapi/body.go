@@ -28,13 +28,18 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request) (*body, error
 	if !isJSON(r.Header.Get("Content-Type")) {
 		return nil, refuse(http.StatusUnsupportedMediaType, "Content-Type must be application/json, in UTF-8")
 	}
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", h.cfg.MaxBodyBytes))
+	tooLarge := func() error {
+		if r.ProtoMajor == 1 { // else the server reads the rest of the body before it answers
+			w.Header().Set("Connection", "close")
+		}
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("body must be at most %d bytes", h.cfg.MaxBodyBytes))
+	}
 	if r.ContentLength > h.cfg.MaxBodyBytes { // before reading, which would ask a client that waits for 100 Continue to send it
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.cfg.MaxBodyBytes))
 	if errors.As(err, new(*http.MaxBytesError)) {
-		return nil, tooLarge
+		return nil, tooLarge()
 	}
 	if err != nil {
 		return nil, refuse(http.StatusBadRequest, "body ended early")

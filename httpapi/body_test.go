@@ -216,8 +216,13 @@ func TestABodyAsLargeAsTheLimit(t *testing.T) {
 	h.http.MaxBodyBytes = int64(len(good["send_sc_msg"]))
 	unsaid := func(r *http.Request) { r.ContentLength = -1 }
 	assert.Equal(t, 200, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]).Code)
-	assert.Equal(t, 413, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ").Code)
-	assert.Equal(t, 413, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ", unsaid).Code)
+	for _, change := range []func(*http.Request){func(*http.Request) {}, unsaid} {
+		w := h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ", change)
+		assert.Equal(t, 413, w.Code)
+		assert.Equal(t, "close", w.Header().Get("Connection"), "else the server reads the rest first")
+		http2 := func(r *http.Request) { r.ProtoMajor = 2 }
+		assert.Empty(t, h.do(t, "POST", "/misc/send_sc_msg", good["send_sc_msg"]+" ", change, http2).Header().Get("Connection"))
+	}
 }
 
 func TestAClientThatWaitsFor100ContinueIsToldAtOnce(t *testing.T) {

@@ -132,7 +132,7 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 		flags.PrintDefaults()
 		return config{help: true}, nil
 	case err != nil: // the flags behind it were not read
-		return cfg, usageError{fmt.Errorf("%w; -h lists the flags; a time is written as 720h or 5s", err)}
+		return cfg, usageError{fmt.Errorf("%w; -h lists the flags and the values they take", err)}
 	case flags.NArg() > 0:
 		faults = append(faults, errors.New("there are flags, and no other arguments; -h lists them"))
 	}
