@@ -98,8 +98,8 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 	if !slices.Contains(platforms, c.platform) {
 		d.Platform = "other"
 	}
-	var widest *release // of those that only their rollout keeps from a client that runs a withdrawn release
-	var offered *build
+	var chosen, widest *release // widest: of those that only their rollout keeps from the client
+	var chosenBuild, widestBuild *build
 	for i := range s.releases {
 		r := &s.releases[i]
 		if r.version.Compare(c.version) <= 0 {
@@ -107,13 +107,11 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 		}
 		b, reason := r.judge(&c)
 		if reason == ReasonUpdate {
-			widest, offered = r, b
+			chosen, chosenBuild = r, b
 			break
 		}
 		if b != nil && (widest == nil || r.rollout > widest.rollout) {
-			if running := s.find(c.version); running != nil && running.withdrawn != "" {
-				widest, offered = r, b
-			}
+			widest, widestBuild = r, b
 		}
 		switch reason {
 		case ReasonWithdrawn, ReasonChannel:
@@ -127,10 +125,15 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 			}
 		}
 	}
-	if offered != nil {
-		d.Release, d.Reason, d.Version = offered.plain, ReasonUpdate, widest.version.String()
+	if chosen == nil && widest != nil {
+		if running := s.find(c.version); running != nil && running.withdrawn != "" {
+			chosen, chosenBuild = widest, widestBuild
+		}
+	}
+	if chosen != nil {
+		d.Release, d.Reason, d.Version = chosenBuild.plain, ReasonUpdate, chosen.version.String()
 		if s.minimum != nil && c.version.Compare(*s.minimum) < 0 {
-			d.Release = offered.mandatory
+			d.Release = chosenBuild.mandatory
 		}
 	}
 	return d
