@@ -30,6 +30,8 @@ type dialect struct {
 	capture         string                     // reads a setting
 	setCapture      string
 	friends, member string
+	token           string // reads a row of login_token
+	configValue     string // reads a value of config_list
 	isCurrent       string // the condition on group_members, if it has isDeleted
 	time            func(time.Time) any
 	oneWriter       bool // the database waits for another writer by sleeping
@@ -37,11 +39,13 @@ type dialect struct {
 
 // The statements of MySQL and SQLite.
 const (
-	capture   = `SELECT status FROM screen_statuses WHERE operateId = ?`
-	friends   = `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`
-	member    = `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`
-	isCurrent = ` AND isDeleted = 0`
-	insert    = `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt) VALUES (?, ?, ?, ?, ?)`
+	capture     = `SELECT status FROM screen_statuses WHERE operateId = ?`
+	friends     = `SELECT COUNT(*) FROM friendships WHERE userId = ? AND friendId = ? AND status = 20`
+	member      = `SELECT COUNT(*) FROM group_members WHERE groupId = ? AND memberId = ?`
+	token       = `SELECT user_id, login_time FROM login_token WHERE id = ?`
+	configValue = `SELECT att_value FROM config_list WHERE att_key = ?`
+	isCurrent   = ` AND isDeleted = 0`
+	insert      = `INSERT INTO screen_statuses (operateId, conversationType, status, createdAt, updatedAt) VALUES (?, ?, ?, ?, ?)`
 )
 
 // access returns the statement that asks for a relation, with two arguments, and
@@ -73,12 +77,14 @@ var dialects = map[Dialect]dialect{MySQL: {
 		), 0), 'SELECT, INSERT, UPDATE'
 		FROM information_schema.columns
 		WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
-	fold:       strings.ToLower,
-	capture:    capture,
-	setCapture: insert + ` ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
-	friends:    friends,
-	member:     member,
-	isCurrent:  isCurrent,
+	fold:        strings.ToLower,
+	capture:     capture,
+	setCapture:  insert + ` ON DUPLICATE KEY UPDATE status = ?, updatedAt = ?`,
+	friends:     friends,
+	member:      member,
+	token:       token,
+	configValue: configValue,
+	isCurrent:   isCurrent,
 	// Text, since drivers convert a time to the zone of the connection.
 	time: func(t time.Time) any { return t.In(time.FixedZone("", 8*60*60)).Format(time.DateTime) },
 }, PostgreSQL: {
@@ -99,24 +105,28 @@ var dialects = map[Dialect]dialect{MySQL: {
 	capture: `SELECT "status"::bigint FROM screen_statuses WHERE "operateId" = $1`,
 	setCapture: `INSERT INTO screen_statuses ("operateId", "conversationType", "status", "createdAt", "updatedAt")
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("operateId") DO UPDATE SET "status" = $6, "updatedAt" = $7`,
-	friends:   `SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20`,
-	member:    `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint`,
-	isCurrent: ` AND "isDeleted"::integer = 0`, // a number or a boolean
-	time:      func(t time.Time) any { return t.UTC() },
+	friends:     `SELECT COUNT(*) FROM friendships WHERE "userId" = $1::bigint AND "friendId" = $2::bigint AND "status" = 20`,
+	member:      `SELECT COUNT(*) FROM group_members WHERE "groupId" = $1::bigint AND "memberId" = $2::bigint`,
+	token:       `SELECT user_id, login_time FROM login_token WHERE id = $1::bigint`,
+	configValue: `SELECT att_value FROM config_list WHERE att_key = $1`,
+	isCurrent:   ` AND "isDeleted"::integer = 0`, // a number or a boolean
+	time:        func(t time.Time) any { return t.UTC() },
 }, SQLite: {
 	schema: sqliteSchema,
 	// SQLite does not prepare the upsert without the unique key.
 	catalogue: `SELECT lower(m.name), c.name, m.type = 'table', 'SELECT, INSERT, UPDATE'
 		FROM sqlite_master m, pragma_table_info(m.name) c
 		WHERE m.type IN ('table', 'view') AND lower(m.name) IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
-	fold:       strings.ToLower,
-	capture:    capture,
-	setCapture: insert + ` ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`,
-	friends:    friends,
-	member:     member,
-	isCurrent:  isCurrent,
-	time:       func(t time.Time) any { return t.UTC().Format(time.DateTime) },
-	oneWriter:  true,
+	fold:        strings.ToLower,
+	capture:     capture,
+	setCapture:  insert + ` ON CONFLICT (operateId) DO UPDATE SET status = ?, updatedAt = ?`,
+	friends:     friends,
+	member:      member,
+	token:       token,
+	configValue: configValue,
+	isCurrent:   isCurrent,
+	time:        func(t time.Time) any { return t.UTC().Format(time.DateTime) },
+	oneWriter:   true,
 }}
 
 // A table is one of SealTalk's, with the columns that the statements use and

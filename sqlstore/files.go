@@ -30,7 +30,7 @@ var _ fs.StatFS = (*ConfigFiles)(nil)
 // on the columns att_key and att_value. The caller remains responsible for db.
 func NewConfigFiles(ctx context.Context, db *sql.DB, d Dialect) (*ConfigFiles, error) {
 	stmt, err := prepareChecked(ctx, db, d, table{"config_list", []column{{"att_key", "SELECT"}, {"att_value", "SELECT"}}},
-		`SELECT att_value FROM config_list WHERE att_key = ?`)
+		func(d dialect) string { return d.configValue })
 	if err != nil {
 		return nil, err
 	}

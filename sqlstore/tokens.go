@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -20,7 +19,7 @@ type Tokens struct{ token *sql.Stmt }
 // columns id, user_id and login_time. The caller remains responsible for db.
 func NewTokens(ctx context.Context, db *sql.DB, d Dialect) (*Tokens, error) {
 	stmt, err := prepareChecked(ctx, db, d, table{"login_token", []column{{"id", "SELECT"}, {"user_id", "SELECT"}, {"login_time", "SELECT"}}},
-		`SELECT user_id, login_time FROM login_token WHERE id = ?`)
+		func(d dialect) string { return d.token })
 	if err != nil {
 		return nil, err
 	}
@@ -46,16 +45,13 @@ func (t *Tokens) LoginToken(ctx context.Context, id int64) (userID uint32, logge
 	return uint32(user.Int64), time.UnixMilli(ms.Int64), true, nil
 }
 
-// prepareChecked checks a table and prepares a statement that reads it. The statement
-// has one argument, a question mark.
-func prepareChecked(ctx context.Context, db *sql.DB, d Dialect, t table, text string) (*sql.Stmt, error) {
-	if _, _, err := check(ctx, db, d, []table{t}); err != nil {
+// prepareChecked checks a table and prepares a statement that reads it.
+func prepareChecked(ctx context.Context, db *sql.DB, d Dialect, t table, statement func(dialect) string) (*sql.Stmt, error) {
+	dialect, _, err := check(ctx, db, d, []table{t})
+	if err != nil {
 		return nil, err
 	}
-	if d == PostgreSQL {
-		text = strings.NewReplacer("id = ?", "id = $1::bigint", "?", "$1").Replace(text) // the column may be narrower than a token
-	}
-	stmt, err := db.PrepareContext(ctx, text)
+	stmt, err := db.PrepareContext(ctx, statement(dialect))
 	if err != nil {
 		return nil, fmt.Errorf("sqlstore: prepare: %w", err)
 	}
