@@ -242,8 +242,8 @@ func TestTheNoticeSaysWhatWasSetAndASettingStaysThoughItFails(t *testing.T) {
 	assert.Equal(t, misc.NoticeOn, status)
 }
 
-// What a part's error wraps does not count, but for what is in this table. The tests of
-// httpapi have the whole of it.
+// Which code the error of a part gets. The tests of httpapi cross every part with
+// every error.
 func TestTheCodeSaysWhichPartFailed(t *testing.T) {
 	foreign := &misc.Error{Code: misc.CodeNotFriend}
 	for _, test := range []struct {
