@@ -432,7 +432,7 @@ func (f *file[T]) load(fsys fs.FS) bool {
 			return true
 		}
 	}
-	err = found.join("catalog: " + f.name + ": ")
+	err = found.join("catalog: "+f.name+": ", content)
 	if was.err != nil && was.err.Error() == err.Error() {
 		return false
 	}

@@ -82,9 +82,9 @@ func ExampleParseRelease() {
 	_, err := catalog.ParseRelease([]byte(`{"version": "1.0", "url": "SealTalk.zip", "notes": 5}`))
 	fmt.Println(err)
 	// Output:
-	// catalog: version: "1.0" is not a semantic version such as 1.0.2
-	// catalog: url: "SealTalk.zip" is not an absolute, percent-encoded https or http URL
-	// catalog: notes: must be a string
+	// catalog: version (line 1): "1.0" is not a semantic version such as 1.0.2
+	// catalog: url (line 1): "SealTalk.zip" is not an absolute, percent-encoded https or http URL
+	// catalog: notes (line 1): must be a string
 }
 
 // An id that is a number needs a codec. One that is a string is a public id already.
@@ -98,5 +98,5 @@ func ExampleParseSquare() {
 	}
 	// Output:
 	// <nil>
-	// catalog: [0].id: is a number, which needs a codec (Config.Codec)
+	// catalog: [0].id (line 1): is a number, which needs a codec (Config.Codec)
 }

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -140,11 +141,47 @@ func TestAReleasesFileIsAcceptedOrEveryProblemIsNamedWithItsPath(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := catalog.ParseReleases([]byte(abbreviations.Replace(tt.file)))
 			if tt.problems != "" {
-				require.EqualError(t, err, "catalog: "+strings.ReplaceAll(tt.problems, "\n", "\ncatalog: "))
+				require.Error(t, err)
+				assert.Equal(t, "catalog: "+strings.ReplaceAll(tt.problems, "\n", "\ncatalog: "), withoutLines(err))
 				assert.Nil(t, s)
 				return
 			}
 			require.NoError(t, err)
+		})
+	}
+}
+
+// withoutLines returns an error without the versions and lines in it, of which
+// TestAProblemNamesItsReleaseAndLine has the proof.
+func withoutLines(err error) string {
+	return regexp.MustCompile(` \((\S+, )?line \d+\)(:|$)`).ReplaceAllString(err.Error(), "$2")
+}
+
+func TestAProblemNamesItsReleaseAndLine(t *testing.T) {
+	for _, tt := range []struct{ name, file, problems string }{
+		{
+			"a value, an object where it is missing, a list that begins on another line", "\uFEFF\n{\"channels\":\n [\"a b\"],\r\n\"releases\":[\n{\"version\":\"v2.0.1+7\",\n\"builds\":[\n{\"platform\":\"darwin\",\n\"min_os\": \n\"1.\"}]},\n{\"notes\":\"\"\n,\"builds\":\n[],\"x\":\n{}}]}",
+			`channels[0] (line 3): "a b" must consist of letters, digits and hyphens
+releases[0].builds[0].min_os (2.0.1, line 9): "1." is not one to four numbers with dots, such as 10.0.17763
+releases[0].builds[0].url (2.0.1, line 7): "" is not an absolute, percent-encoded https or http URL
+releases[1].version (line 10): required
+releases[1].builds (line 12): at least one is required, except for a withdrawn release
+releases[1].x (line 13): unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds`,
+		},
+		{
+			"versions that are equal, builds for the same clients, a key that appears twice", "{\"releases\":[{\"version\":\"1.0.2\",\"builds\":[\nBUILD,\nBUILD]},\n{\n\"version\":\"1.0.2\",\n\"version\":\"1.0.2\",BUILDS}]}",
+			`releases[0].builds[1] (1.0.2, line 3): a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
+releases[1].version (1.0.2, line 6): 1.0.2 is also at releases[0].version
+releases[1].version (line 6): appears twice`,
+		},
+		{
+			"what would control a terminal, or begin a line", `{"releases":[],"\u001b[31m\nred\u202e":1,"minimum":"\n"}`,
+			"minimum (line 1): \"\\n\" is not a semantic version such as 1.0.2\n" + `\x1b[31m\nred\u202e (line 1): unknown key; known are channels, minimum, releases`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := catalog.ParseReleases([]byte(abbreviations.Replace(tt.file)))
+			require.EqualError(t, err, "catalog: "+strings.ReplaceAll(tt.problems, "\n", "\ncatalog: "))
 		})
 	}
 }
@@ -162,7 +199,7 @@ func TestTheErrorOfABadFileIsShort(t *testing.T) {
 		assert.Less(t, len(err.Error()), 64<<10)
 	}
 	_, err := catalog.ParseSquare([]byte(`[`+strings.Repeat(`1,`, 20)+`1]`), nil)
-	assert.ErrorContains(t, err, "catalog: [19]: must be a JSON object\ncatalog: and 1 more")
+	assert.ErrorContains(t, err, "catalog: [19] (line 1): must be a JSON object\ncatalog: and 1 more")
 }
 
 func TestProbableMistakesAreWarnedOf(t *testing.T) {

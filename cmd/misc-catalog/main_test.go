@@ -56,8 +56,8 @@ func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
 	bad := map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"min_os":"12"}]}]}`, "client_version.json": `[]`}
 	const warning = `squirrel.json: pub_date: "2017-05-05" has no time: macOS shows a date in 1970`
 	problems := []string{
-		"catalog: releases.json: releases[0].builds[0].min_os: needs a platform beside it",
-		`catalog: releases.json: releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL`,
+		"catalog: releases.json: releases[0].builds[0].min_os (1.0.2, line 1): needs a platform beside it",
+		`catalog: releases.json: releases[0].builds[0].url (1.0.2, line 1): "" is not an absolute, percent-encoded https or http URL`,
 		"catalog: client_version.json: must be a JSON object",
 	}
 	for _, tt := range []struct {
