@@ -330,20 +330,20 @@ func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
 		}{
 			{"squirrel.json alone", func() {}, "1.0.2", "", ""},
 			{"an invalid one", swap("releases.json", `{"releases":1}`), "1.0.2", notList, refused + `releases (line 1): must be a list"`},
-			{"squirrel.json goes on", swap(squirrel, newerRelease), "1.0.3", notList, reloaded(squirrel, "1.0.3", newerRelease)},
+			{"squirrel.json goes on", swap(squirrel, newerRelease), "1.0.3", notList, reloaded(squirrel, "1.0.3", newerRelease) + ` changes="1.0.2 → 1.0.3"`},
 			{"the invalid one is gone", remove("releases.json"), "1.0.3", "", `level=INFO msg="catalog: refused file removed" file=releases.json`},
 			{"squirrel.json breaks, and the invalid one is back", func() { swap(squirrel, "{")(); swap("releases.json", `{"releases":1}`)() }, "1.0.3",
 				lines(notList, `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)`), lines(refused+`releases (line 1): must be a list"`,
 					`level=ERROR msg="catalog: file refused, the last good one is served" file=squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)"`)},
-			{"a valid one", swap("releases.json", two), "1.0.3", "", lines(reloaded("releases.json", `"3 releases up to 2.0.0"`, two), used)},
+			{"a valid one", swap("releases.json", two), "1.0.3", "", lines(reloaded("releases.json", `"3 releases up to 2.0.0"`, two)+` changes="none → 3 releases up to 2.0.0"`, used)},
 			{"squirrel.json changes", swap(squirrel, goodRelease), "1.0.3", "", ""},
 			{"a lower rollout, a version that is missing", swap("releases.json", lowered), "1.0.4", "", lines(
-				reloaded("releases.json", `"2 releases up to 2.0.0"`, lowered),
+				reloaded("releases.json", `"2 releases up to 2.0.0"`, lowered)+` changes="2.0.0: rollout 50 % → 49.99 %; 2.0.0: other version, name, notes, pub_date or extra; 1.0.4: new, for everyone; 1.0.3: removed; 0.9.0: removed"`,
 				lost+`2.0.0 has a rollout of 49.99 %, lowered from 50 %"`, lost+`1.0.3 is missing and was not withdrawn"`)},
 			{"an invalid one again", swap("releases.json", `{"releases":1}`), "1.0.4", notList, refused + `releases (line 1): must be a list"`},
 			{"none again", remove("releases.json"), "1.0.4", missing, refused + `file does not exist"`},
 			{"one that is not offered", swap("releases.json", withdrawn), "", "",
-				reloaded("releases.json", `"2 releases up to 2.0.0"`, withdrawn)},
+				reloaded("releases.json", `"2 releases up to 2.0.0"`, withdrawn) + ` changes="2.0.0: withdrawn: bad; 1.0.4: withdrawn: bad"`},
 		} {
 			step.do()
 			wait()
@@ -568,8 +568,8 @@ func TestAFailureIsLoggedOnceAndRecoveryToo(t *testing.T) {
 		}{
 			{"nothing happened", func() {}, ""},
 			{"the same text in another file", func() { f.swap(squirrel, goodRelease) }, ""},
-			{"a new release", func() { f.swap(squirrel, newerRelease) }, reloaded(squirrel, "1.0.3", newerRelease)},
-			{"new client versions", func() { f.swap(clientVersion, newerClients) }, reloaded(clientVersion, `"iOS 1.0.6, Android 1.0.6"`, newerClients)},
+			{"a new release", func() { f.swap(squirrel, newerRelease) }, reloaded(squirrel, "1.0.3", newerRelease) + ` changes="1.0.2 → 1.0.3"`},
+			{"new client versions", func() { f.swap(clientVersion, newerClients) }, reloaded(clientVersion, `"iOS 1.0.6, Android 1.0.6"`, newerClients) + ` changes="iOS 1.0.5, Android 1.0.5 → iOS 1.0.6, Android 1.0.6"`},
 			{"a failure", func() { f.swap(squirrel, "[]") }, refused + `squirrel.json error="catalog: squirrel.json: must be a JSON object"`},
 			{"the same file", func() {}, ""},
 			{"another file, the same failure", func() { f.swap(squirrel, "[1]") }, ""},

@@ -51,7 +51,7 @@ func parseSquirrel(data []byte) (releases parsed[Releases], _ problems) {
 		return releases, found
 	}
 	version, err := misc.ParseVersion(fields.Version)
-	only := release{version: version, pubDate: fields.PubDate, rollout: everyone, builds: []build{{os: anyOS, plain: r}}}
+	only := release{version: version, name: fields.Name, pubDate: fields.PubDate, rollout: everyone, builds: []build{{index: -1, url: fields.URL, os: anyOS, plain: r}}}
 	s := &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}
 	return parsed[Releases]{good: s, version: fields.Version}, found.add(err)
 }
@@ -70,6 +70,7 @@ type Releases struct {
 type release struct {
 	path      string // in the file, with a dot behind it
 	version   misc.Version
+	name      string
 	pubDate   string
 	channel   int           // its place in channels
 	from      *misc.Version // nil: any
@@ -85,6 +86,8 @@ const maxAnswers = 16 << 20
 const everyone = 1_000_000
 
 type build struct {
+	index     int // in the file
+	url       string
 	platform  string // empty: any
 	cpus      cpus
 	os        osRange
@@ -154,7 +157,11 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 		return releases, o.found
 	}
 	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
-	return parsed[Releases]{good: s, version: s.String(), warning: s.unreachable()}, nil
+	releases = parsed[Releases]{good: s, version: s.String()}
+	if w, isUnreachable := s.unreachable(); isUnreachable {
+		releases.warning = &w
+	}
+	return releases, nil
 }
 
 // String returns the number of releases and the newest version, such as "2
@@ -227,7 +234,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		Version: o.checked("version", "version"), Name: o.text("name"), Notes: o.text("notes"), PubDate: o.checked("pub_date", "pub_date"),
 	}
 	version, err := misc.ParseVersion(fields.Version)
-	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
+	r = release{path: o.path, version: version, name: fields.Name, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
 	ok = err == nil
 	r.channel = o.channel(s, version)
 	if ok && r.from != nil && r.from.Compare(version) >= 0 {
@@ -249,7 +256,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	taken := make(ties)
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
-		b := in.build(fields, valid, s.minimum != nil)
+		b := in.build(i, fields, valid, s.minimum != nil)
 		if in.found == nil {
 			if k, tied := taken.add(b, i); tied {
 				in.found = problems{{key: fmt.Sprintf("%sbuilds[%d]", o.path, i), at: raw.at, cause: fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
@@ -304,11 +311,11 @@ func (o *object) rollout() int {
 
 // build reads one of the builds of a release with these fields. It makes no
 // misc.Release if they are not valid.
-func (o *object) build(fields misc.ReleaseFields, valid, minimum bool) (b build) {
+func (o *object) build(index int, fields misc.ReleaseFields, valid, minimum bool) (b build) {
 	if o.found != nil {
 		return b
 	}
-	b = build{platform: o.platform(), cpus: o.cpus(), os: anyOS}
+	b = build{index: index, platform: o.platform(), cpus: o.cpus(), os: anyOS}
 	if bound := o.os("min_os", b.platform); bound != nil {
 		b.os.min = bound.min
 	}
@@ -318,7 +325,8 @@ func (o *object) build(fields misc.ReleaseFields, valid, minimum bool) (b build)
 	if b.os.min.compare(b.os.max) > 0 {
 		o.add("max_os", "is below min_os")
 	}
-	fields.URL = o.checked("url", "url")
+	b.url = o.checked("url", "url")
+	fields.URL = b.url
 	if extra, given := o.take("extra"); given {
 		in := parseObject(extra, o.path+"extra.")
 		for _, key := range []string{"version", "url", "name", "notes", "pub_date", "mandatory"} {

@@ -52,7 +52,7 @@ func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], fou
 	s, err := misc.NewSquare(entries)
 	square = parsed[misc.Square]{good: s, version: fmt.Sprint(len(entries), " entries")}
 	if 1 <= rooms && rooms <= 3 {
-		square.warning = fmt.Sprintf("demo_square.json: %d of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more", rooms)
+		square.warning = &warning{file: "demo_square.json", text: fmt.Sprintf("%d of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more", rooms)}
 	}
 	return square, found.add(err)
 }
