@@ -142,7 +142,7 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
 	})
-	metrics := newMetrics(p.db.DB, p.versions, p.decisions)
+	metrics := newMetrics(p.db.DB, p.versions, p.updates)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(p, stop, logger))

@@ -42,7 +42,9 @@ func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, 
 			id = rand.Text()
 		}
 		w.Header().Set("X-Request-ID", id)
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, id), deadline)
+		var decision slog.Attr
+		ctx := context.WithValue(context.WithValue(r.Context(), requestIDKey{}, id), decisionKey{}, &decision)
+		ctx, cancel := context.WithTimeout(ctx, deadline)
 		defer cancel()
 
 		inner := r.WithContext(ctx)
@@ -54,7 +56,7 @@ func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, 
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", sent.Code), slog.Int64("bytes", sent.Written),
-				slog.Duration("took", sent.Duration), slog.String("remote", r.RemoteAddr))
+				slog.Duration("took", sent.Duration), slog.String("remote", r.RemoteAddr), decision)
 		}()
 		sent.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, inner) })
 	})
@@ -111,22 +113,13 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 }
 
-// newDecisions returns the counter that openVersions needs before there is a
-// catalog for newMetrics.
-func newDecisions() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "misc_update_decisions_total",
-		Help: "Decisions which desktop release a client gets, from releases.json.",
-	}, []string{"reason"})
-}
-
-func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
+func newMetrics(db *sql.DB, versions *catalog.Catalog, updates *updates) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewDBStatsCollector(db, "misc"),
-		decisions)
+		updates.decisions, updates.clients, revisions{versions})
 	register := promauto.With(registry)
 	register.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "misc_catalog_up",

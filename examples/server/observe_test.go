@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -47,35 +48,49 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 	in.stop()
 }
 
-func TestMetricsCountTheDecisionsOfReleasesJSONByReason(t *testing.T) {
+func TestMetricsAndLogSayWhatWasDecidedFromReleasesJSON(t *testing.T) {
 	dir := t.TempDir()
 	cfg := testConfig(t, dir)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(`{"releases": [
+	const file = `{"releases": [
 		{"version": "1.1.0", "rollout": 5, "builds": [{"url": "https://downloads.example.com/SealTalk-1.1.0.zip"}]},
 		{"version": "1.0.2", "builds": [{"url": "https://downloads.example.com/SealTalk-1.0.2.zip"}]}
-	]}`), 0o600))
+	]}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(file), 0o600))
 	in := start(t, cfg)
 	for query, status := range map[string]int{
-		"version=1.0.0":          200,
-		"version=1.0.2&id=alice": 200, // at 3 %
-		"version=1.0.2&id=carol": 204, // at 20 %
-		"version=1.0.2":          204,
-		"version=1.1.0":          204,
-		"version=1.0":            400,
+		"version=1.0.0&platform=amiga": 200,
+		"version=1.0.2&id=alice":       200, // at 3 %
+		"version=1.0.2&id=carol":       204, // at 20 %
+		"version=1.0.2":                204,
+		"version=1.1.0&platform=win32": 204,
+		"version=9.9.9%2Bmade-up":      204,
+		"version=1.0":                  400,
 	} {
 		assert.Equal(t, status, in.do("GET", "/misc/latest_update?"+query, "").status, query)
 	}
+	sum := sha256.Sum256([]byte(file))
+	revision := hex.EncodeToString(sum[:6])
 	body := in.do("GET", "/metrics", "").body
 	for _, line := range []string{
-		`misc_update_decisions_total{reason="update"} 2`,
-		`misc_update_decisions_total{reason="rollout"} 1`,
-		`misc_update_decisions_total{reason="no-id"} 1`,
-		`misc_update_decisions_total{reason="current"} 1`,
+		`misc_update_decisions_total{offered="1.0.2",platform="other",reason="update"} 1`,
+		`misc_update_decisions_total{offered="1.1.0",platform="darwin",reason="update"} 1`,
+		`misc_update_decisions_total{offered="none",platform="darwin",reason="rollout"} 1`,
+		`misc_update_decisions_total{offered="none",platform="darwin",reason="no-id"} 1`,
+		`misc_update_decisions_total{offered="none",platform="win32",reason="current"} 1`,
+		`misc_update_clients_total{platform="other",version="other"} 1`,
+		`misc_update_clients_total{platform="darwin",version="other"} 1`,
+		`misc_update_clients_total{platform="darwin",version="1.0.2"} 3`,
+		`misc_update_clients_total{platform="win32",version="1.1.0"} 1`,
+		`misc_catalog_info{file="releases.json",revision="` + revision + `"} 1`,
+		`misc_catalog_info{file="client_version.json",revision="`,
 	} {
 		assert.Contains(t, body, line)
 	}
 	assert.NotContains(t, body, `reason=""`, "an invalid version is no decision")
+	assert.NotContains(t, body, "9.9.9", "clients create no labels")
+	in.do("GET", "/misc/latest_update?version=1.0.2&id=carol", "", "X-Request-ID", "carol")
 	in.stop()
+	assert.Regexp(t, `msg=request method=GET path=/misc/latest_update status=204 .* update.runs=1.0.2 update.platform=darwin update.channel=stable update.reason=rollout update.offered=none update.revision=`+revision+` request_id=carol`, in.log.String())
 }
 
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {

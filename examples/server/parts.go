@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/sqlstore"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +14,7 @@ import (
 
 // parts has everything that the server uses.
 type parts struct {
-	decisions *prometheus.CounterVec
+	updates   *updates
 	tracing   trace.TracerProvider
 	flush     func() // sends the last spans
 	versions  *catalog.Catalog
@@ -44,7 +43,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 		}
 		logger.Info(part, "state", state)
 	}
-	p := &parts{decisions: newDecisions(), stopWatch: func() {}}
+	p := &parts{updates: newUpdates(), stopWatch: func() {}}
 	var state string
 	var err error
 
