@@ -33,6 +33,7 @@ type dialect struct {
 	token           string // reads a row of login_token
 	configValue     string // reads a value of config_list
 	isCurrent       string // the condition on group_members, if it has isDeleted
+	check           string // reads a setting; returns why the database takes no writes, or fails
 	time            func(time.Time) any
 	oneWriter       bool // the database waits for another writer by sleeping
 }
@@ -85,6 +86,17 @@ var dialects = map[Dialect]dialect{MySQL: {
 	token:       token,
 	configValue: configValue,
 	isCurrent:   isCurrent,
+	// MySQL has read_only on wherever it has super_read_only on. MariaDB alone
+	// runs what is in the comment, and has wsrep_on on a node of a Galera cluster.
+	check: `SELECT CONCAT_WS(', ', IF(CONCAT(@@read_only) IN ('0', 'OFF'), NULL, 'read_only is on'),
+			IF(CONCAT(@@innodb_read_only) IN ('0', 'OFF'), NULL, 'innodb_read_only is on')
+			/*M! , IF(@@tx_read_only, 'tx_read_only is on', NULL), (
+				SELECT GROUP_CONCAT(LOWER(s.variable_name), ' is ', s.variable_value SEPARATOR ', ')
+				FROM information_schema.global_status s, information_schema.global_variables v
+				WHERE v.variable_name = 'WSREP_ON' AND v.variable_value = 'ON' AND (
+					s.variable_name = 'WSREP_READY' AND s.variable_value <> 'ON'
+					OR s.variable_name = 'WSREP_CLUSTER_STATUS' AND s.variable_value <> 'Primary')) */
+		) FROM (SELECT COUNT(*) FROM screen_statuses WHERE operateId = '') t`,
 	// Text, since drivers convert a time to the zone of the connection.
 	time: func(t time.Time) any { return t.In(time.FixedZone("", 8*60*60)).Format(time.DateTime) },
 }, PostgreSQL: {
@@ -110,7 +122,10 @@ var dialects = map[Dialect]dialect{MySQL: {
 	token:       `SELECT user_id, login_time FROM login_token WHERE id = $1::bigint`,
 	configValue: `SELECT att_value FROM config_list WHERE att_key = $1`,
 	isCurrent:   ` AND "isDeleted"::integer = 0`, // a number or a boolean
-	time:        func(t time.Time) any { return t.UTC() },
+	check: `SELECT concat_ws(', ', CASE WHEN pg_is_in_recovery() THEN 'it is a standby' END,
+			CASE WHEN current_setting('transaction_read_only') = 'on' THEN 'transaction_read_only is on' END)
+		FROM (SELECT COUNT(*) FROM screen_statuses WHERE "operateId" = '') t`,
+	time: func(t time.Time) any { return t.UTC() },
 }, SQLite: {
 	schema: sqliteSchema,
 	// SQLite does not prepare the upsert without the unique key.
@@ -125,8 +140,10 @@ var dialects = map[Dialect]dialect{MySQL: {
 	token:       token,
 	configValue: configValue,
 	isCurrent:   isCurrent,
-	time:        func(t time.Time) any { return t.UTC().Format(time.DateTime) },
-	oneWriter:   true,
+	// It finds no row, and fails without the right to write the file.
+	check:     `UPDATE screen_statuses SET status = status WHERE operateId = ''`,
+	time:      func(t time.Time) any { return t.UTC().Format(time.DateTime) },
+	oneWriter: true,
 }}
 
 // A table is one of SealTalk's, with the columns that the statements use and

@@ -131,6 +131,7 @@ type Store struct {
 
 	capture, setCapture, friends, member *sql.Stmt
 	friendsAccess, memberAccess          *sql.Stmt // the relation and the setting at once
+	check                                *sql.Stmt
 }
 
 // New checks the tables and prepares the statements. Its error names every
@@ -164,6 +165,7 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 		capture: prepare(dialect.capture), setCapture: prepare(dialect.setCapture),
 		friends: prepare(dialect.friends), friendsAccess: prepare(dialect.access(dialect.friends)),
 		member: prepare(member), memberAccess: prepare(dialect.access(member)),
+		check: prepare(dialect.check),
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlstore: prepare: %w", err), s.Close())
@@ -177,12 +179,40 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 // Close closes the prepared statements. The Store cannot be used afterwards.
 func (s *Store) Close() error {
 	var faults []error
-	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsAccess, s.memberAccess} {
+	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsAccess, s.memberAccess, s.check} {
 		if stmt != nil { // New closes what it has prepared when the next one fails
 			faults = append(faults, stmt.Close())
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// Check reports whether the database answers a statement on screen_statuses and
+// takes writes, on the connection that the next call would get. It is one
+// statement, which writes nothing. Call it where your server says whether it is
+// ready, with a time limit below that of the probe: a ping of the *sql.DB is
+// answered by a read-only server too, and by a node that has lost its cluster.
+//
+// The error says which of the two it is: "takes no writes" and the reason, such
+// as read_only, a standby, or wsrep_ready on a node of a Galera cluster; or that
+// of the database or of ctx. A lock on a row or a synchronous standby that is
+// away shows only when a set waits for it. On SQLite, Check waits for its turn
+// like a set.
+func (s *Store) Check(ctx context.Context) error {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: check: %w", err)
+	}
+	defer done()
+	var reason string
+	err = repeat(ctx, func() error { return s.check.QueryRowContext(ctx).Scan(&reason) })
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // SQLite returns none
+		return fmt.Errorf("sqlstore: check: %w", err)
+	}
+	if reason != "" {
+		return fmt.Errorf("sqlstore: check: the database takes no writes: %s", reason)
+	}
+	return nil
 }
 
 // ScreenCapture implements [misc.ScreenCaptureStore]. If an id of c cannot be
@@ -215,14 +245,11 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 	if err != nil {
 		return err
 	}
-	if s.writer != nil {
-		select {
-		case s.writer <- struct{}{}:
-			defer func() { <-s.writer }()
-		case <-ctx.Done():
-			return fmt.Errorf("sqlstore: set screen capture: %w", ctx.Err())
-		}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: set screen capture: %w", err)
 	}
+	defer done()
 	now := s.time(time.Now())
 	err = repeat(ctx, func() error {
 		_, err := s.setCapture.ExecContext(ctx, operateID, int64(c.Type()), int64(status), now, now, int64(status), now)
@@ -232,6 +259,20 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 		return nil
 	}
 	return fmt.Errorf("sqlstore: set screen capture: %w", err)
+}
+
+// turn waits until no other call writes, on SQLite, and reserves that until done
+// is called.
+func (s *Store) turn(ctx context.Context) (done func(), err error) {
+	if s.writer == nil {
+		return func() {}, nil
+	}
+	select {
+	case s.writer <- struct{}{}:
+		return func() { <-s.writer }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // repeat runs a statement up to nine times, as long as the database undoes it.

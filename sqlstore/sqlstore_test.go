@@ -73,7 +73,7 @@ func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
 }
 
 func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
-	if len(args) == 0 {
+	if strings.Contains(s.text, "'SELECT") { // the catalogue
 		return &rows{s.tables, 4, s.rowsErr}, nil
 	}
 	answer, err := s.run(args)
@@ -391,6 +391,31 @@ func TestThePausesBetweenRepetitionsEndWithTheContext(t *testing.T) {
 	})
 }
 
+func TestCheckSaysWhyTheDatabaseTakesNoWritesOrDoesNotAnswer(t *testing.T) {
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		answer [][]driver.Value
+		err    error
+		want   string
+	}{
+		{answer: [][]driver.Value{{""}}},
+		{answer: nil}, // SQLite
+		{answer: [][]driver.Value{{"it is a standby"}}, want: "sqlstore: check: the database takes no writes: it is a standby"},
+		{err: broken, want: "sqlstore: check: broken"},
+	} {
+		f := &fake{answer: func([]driver.Value) ([][]driver.Value, error) { return tt.answer, tt.err }}
+		s := newStore(t, f, sqlstore.PostgreSQL)
+		err := s.Check(t.Context())
+		if tt.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, tt.want)
+			require.Equal(t, tt.err != nil, errors.Is(err, broken))
+		}
+		require.Len(t, f.calls, 1)
+	}
+}
+
 // Otherwise the busy connections of SQLite would keep reads waiting.
 func TestSetsWaitForEachOtherOnSQLiteOnly(t *testing.T) {
 	for dialect, atOnce := range map[sqlstore.Dialect]int{sqlstore.MySQL: 2, sqlstore.PostgreSQL: 2, sqlstore.SQLite: 1} {
@@ -411,6 +436,7 @@ func TestSetsWaitForEachOtherOnSQLiteOnly(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				require.ErrorIs(t, s.SetScreenCapture(ctx, pair, misc.NoticeOn), context.DeadlineExceeded)
+				require.ErrorIs(t, s.Check(ctx), context.DeadlineExceeded)
 			}
 			close(proceed)
 			require.NoError(t, errors.Join(<-done, <-done))
@@ -425,7 +451,7 @@ func TestCloseClosesEveryStatement(t *testing.T) {
 	require.NoError(t, err)
 	before := f.closed
 	require.NoError(t, s.Close())
-	require.Equal(t, before+6, f.closed)
+	require.Equal(t, before+7, f.closed)
 }
 
 func TestMigrateMakesWhatIsMissingAndNothingElse(t *testing.T) {
