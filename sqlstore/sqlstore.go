@@ -131,12 +131,18 @@ type Store struct {
 
 	capture, setCapture, friends, member *sql.Stmt
 	friendsAccess, memberAccess          *sql.Stmt // the relation and the setting at once
+	check                                *sql.Stmt
 }
 
 // New checks the tables and prepares the statements. Its error names every
 // invalid argument or, if there is none, every table, column and unique key
-// that is missing; on PostgreSQL, it also names every missing privilege on a
-// column. New does not look for the unique key on SQLite: if only that is
+// that is missing, and whatever would lose settings that were acknowledged: on
+// MySQL an operateId that is not text of 21 characters, an engine without
+// transactions, or a connection without autocommit; on PostgreSQL an unlogged
+// table. On PostgreSQL, it also names every missing privilege on a column.
+//
+// New accepts a read-only server, so that an instance can start during a
+// failover; [Store.Check] does not. New does not look for the unique key on SQLite: if only that is
 // missing, it returns, wrapped, the error with which the database refuses the
 // statement. The caller remains responsible for db, and closes it after the
 // Store.
@@ -164,6 +170,7 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 		capture: prepare(dialect.capture), setCapture: prepare(dialect.setCapture),
 		friends: prepare(dialect.friends), friendsAccess: prepare(dialect.access(dialect.friends)),
 		member: prepare(member), memberAccess: prepare(dialect.access(member)),
+		check: prepare(dialect.check),
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sqlstore: prepare: %w", err), s.Close())
@@ -177,12 +184,40 @@ func New(ctx context.Context, db *sql.DB, d Dialect, cfg Config) (*Store, error)
 // Close closes the prepared statements. The Store cannot be used afterwards.
 func (s *Store) Close() error {
 	var faults []error
-	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsAccess, s.memberAccess} {
+	for _, stmt := range []*sql.Stmt{s.capture, s.setCapture, s.friends, s.member, s.friendsAccess, s.memberAccess, s.check} {
 		if stmt != nil { // New closes what it has prepared when the next one fails
 			faults = append(faults, stmt.Close())
 		}
 	}
 	return errors.Join(faults...)
+}
+
+// Check reports whether the database answers a statement on screen_statuses and
+// takes writes, on the connection that the next call would get. It is one
+// statement, which writes nothing. Call it where your server says whether it is
+// ready, with a time limit below that of the probe: a ping of the *sql.DB is
+// answered by a read-only server too, and by a node that has lost its cluster.
+//
+// The error says which of the two it is: "takes no writes" and the reason, such
+// as read_only, a standby, or wsrep_ready on a node of a Galera cluster; or that
+// of the database or of ctx. A lock on a row or a synchronous standby that is
+// away shows only when a set waits for it. On SQLite, Check waits for its turn
+// like a set.
+func (s *Store) Check(ctx context.Context) error {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: check: %w", err)
+	}
+	defer done()
+	var reason string
+	err = repeat(ctx, func() error { return s.check.QueryRowContext(ctx).Scan(&reason) })
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // SQLite returns none
+		return fmt.Errorf("sqlstore: check: %w", err)
+	}
+	if reason != "" {
+		return fmt.Errorf("sqlstore: check: the database takes no writes: %s", reason)
+	}
+	return nil
 }
 
 // ScreenCapture implements [misc.ScreenCaptureStore]. If an id of c cannot be
@@ -215,14 +250,11 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 	if err != nil {
 		return err
 	}
-	if s.writer != nil {
-		select {
-		case s.writer <- struct{}{}:
-			defer func() { <-s.writer }()
-		case <-ctx.Done():
-			return fmt.Errorf("sqlstore: set screen capture: %w", ctx.Err())
-		}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return fmt.Errorf("sqlstore: set screen capture: %w", err)
 	}
+	defer done()
 	now := s.time(time.Now())
 	err = repeat(ctx, func() error {
 		_, err := s.setCapture.ExecContext(ctx, operateID, int64(c.Type()), int64(status), now, now, int64(status), now)
@@ -232,6 +264,20 @@ func (s *Store) SetScreenCapture(ctx context.Context, c misc.Conversation, statu
 		return nil
 	}
 	return fmt.Errorf("sqlstore: set screen capture: %w", err)
+}
+
+// turn waits until no other call writes, on SQLite, and reserves that until done
+// is called.
+func (s *Store) turn(ctx context.Context) (done func(), err error) {
+	if s.writer == nil {
+		return func() {}, nil
+	}
+	select {
+	case s.writer <- struct{}{}:
+		return func() { <-s.writer }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // repeat runs a statement up to nine times, as long as the database undoes it.
@@ -253,14 +299,16 @@ func repeat(ctx context.Context, statement func() error) error {
 
 // isUndone reports whether the database has undone a statement that may succeed
 // if it runs again: after a deadlock; on PostgreSQL at the stricter isolation
-// levels when another client has changed the row; or because PostgreSQL had
-// closed an idle connection, as it does with each of them when it restarts.
+// levels, and on MariaDB with innodb_snapshot_isolation, when another client has
+// changed the row; or because PostgreSQL had closed an idle connection, as it
+// does with each of them when it restarts, and after idle_session_timeout.
 func isUndone(err error) bool {
 	var state interface{ SQLState() string } // the drivers of PostgreSQL
 	if errors.As(err, &state) {
-		return slices.Contains([]string{"40001", "40P01", "57P01"}, state.SQLState())
+		return slices.Contains([]string{"40001", "40P01", "57P01", "57P05"}, state.SQLState())
 	}
-	return strings.Contains(err.Error(), "Error 1213") // the driver of MySQL
+	text := err.Error() // of the driver of MySQL
+	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
 }
 
 // AreFriends implements [misc.Relations].

@@ -239,6 +239,7 @@ func calls(s *sqlstore.Store, user uint32) map[string]func(context.Context) erro
 		"get":               func(ctx context.Context) error { _, err := s.ScreenCapture(ctx, group(3)); return err },
 		"friends":           func(ctx context.Context) error { _, err := s.AreFriends(ctx, id(user), id(2)); return err },
 		"member":            func(ctx context.Context) error { _, err := s.IsGroupMember(ctx, id(user), id(3)); return err },
+		"check":             s.Check,
 		"access to a pair":  func(ctx context.Context) error { _, _, err := s.Access(ctx, id(user), pair(user, 2)); return err },
 		"access to a group": func(ctx context.Context) error { _, _, err := s.Access(ctx, id(user), group(3)); return err },
 	}
