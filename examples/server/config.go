@@ -60,23 +60,25 @@ type config struct {
 
 // limits are the times after which the server stops waiting.
 type limits struct {
-	start   time.Duration // for the database to answer and its tables to be ready
-	request time.Duration // for the work on a request, including the database and the cloud
-	write   time.Duration // from the end of the header to the end of the answer; longer than request
-	cloud   time.Duration // for the chat cloud to accept a message
-	quota   time.Duration // for the quota to allow a message; quota and cloud together are shorter than request
-	idle    time.Duration // when stopping, for clients to close connections on which they send nothing
-	drain   time.Duration // after that, for requests in flight to finish
+	start    time.Duration // for the database to answer and its tables to be ready
+	request  time.Duration // for the work on a request, including the database and the cloud
+	write    time.Duration // from the end of the header to the end of the answer; longer than request
+	database time.Duration // for MySQL to answer a statement, unless the DSN says otherwise; shorter than request
+	cloud    time.Duration // for the chat cloud to accept a message
+	quota    time.Duration // for the quota to allow a message; quota and cloud together are shorter than request
+	idle     time.Duration // when stopping, for clients to close connections on which they send nothing
+	drain    time.Duration // after that, for requests in flight to finish
 }
 
 var defaultLimits = limits{
-	start:   20 * time.Second,
-	request: 10 * time.Second,
-	write:   18 * time.Second,
-	cloud:   8 * time.Second,
-	quota:   time.Second,
-	idle:    3 * time.Second,
-	drain:   20 * time.Second,
+	start:    20 * time.Second,
+	request:  10 * time.Second,
+	write:    18 * time.Second,
+	database: 8 * time.Second, // Galera answers nothing for 6.5 s after a node has died
+	cloud:    8 * time.Second,
+	quota:    time.Second,
+	idle:     3 * time.Second,
+	drain:    20 * time.Second,
 }
 
 // prefixPattern matches paths without characters that have a meaning in the

@@ -69,6 +69,18 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"database in memory", []string{"-db", "sqlite::memory:"}, true, "sqlite:misc.db"},
 		{"bad MySQL DSN", []string{"-db", "mysql:scott:" + secret + "@nowhere"}, true, "user:password@tcp(host:3306)/name"},
 		{"bad PostgreSQL URL", []string{"-db", "postgres://scott:" + secret + "@host:port/name"}, true, "postgres://user:password@host:5432/name"},
+		{"MySQL DSN without a name", []string{"-db", "mysql:scott:@/" + secret + "@tcp(" + refusing + ")"}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL DSN without an address", []string{"-db", "mysql:scott:12/" + secret}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL URL", []string{"-db", "mysql:mysql://scott:" + secret + "@" + refusing + "/sealtalk"}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL with a password behind the name", []string{"-db", "mysql:scott@tcp(" + refusing + ")/sealtalk?Password=" + secret}, true, "user:password@tcp(host:3306)/name"},
+		{"PostgreSQL password with a slash", []string{"-db", "postgres://scott:12/" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with an @ and a slash", []string{"-db", "postgres://scott:p@12/" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a question mark", []string{"-db", "postgres://scott:12?" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a #", []string{"-db", "postgres://" + secret + ":12#" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a broken escape", []string{"-db", "postgres://scott:%zz" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL without //", []string{"-db", "postgres:password=" + secret + " host=" + refusing + " user=scott"}, true, "of user and password are %2F"},
+		{"URL for SQLite", []string{"-db", "sqlite://scott:" + secret + "@host/name"}, true, "sqlite:misc.db"},
+		{"other URL for SQLite", []string{"-db", "sqlite:postgres://scott:" + secret + "@host/name"}, true, "sqlite:misc.db"},
 		{"file in no folder", []string{"-db", "sqlite:" + filepath.Join(dir, "none", "misc.db")}, false, "does not answer"},
 		{"tables of something else", []string{"-db", "sqlite:" + noTable}, false, "table friendships has no column friendId"},
 		{"MySQL that refuses", []string{"-db", "mysql:scott:" + secret + "@tcp(" + refusing + ")/sealtalk"}, false, "MySQL database sealtalk on " + refusing + " does not answer"},
@@ -208,6 +220,7 @@ func TestEachRegionHasAName(t *testing.T) {
 
 func TestTheRequestEndsBeforeItsConnectionDoes(t *testing.T) {
 	assert.Less(t, defaultLimits.quota+defaultLimits.cloud, defaultLimits.request)
+	assert.Less(t, defaultLimits.database, defaultLimits.request)
 	assert.Less(t, defaultLimits.request, defaultLimits.write)
 	assert.GreaterOrEqual(t, defaultLimits.drain, defaultLimits.write)
 }

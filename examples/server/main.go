@@ -142,10 +142,11 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
 	})
-	metrics := newMetrics(p.db.DB, p.versions, p.decisions)
+	db := &health{store: p.store}
+	metrics := newMetrics(p.db.DB, db, p.versions, p.decisions)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", healthy)
-	mux.Handle("GET /readyz", ready(p, stop, logger))
+	mux.Handle("GET /readyz", ready(p, db, stop, logger))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
 	return behind(cfg.proxies, stop.tell(traced(observe(mux, cfg.prefix, metrics, logger, cfg.limits.request), p.tracing)))
 }

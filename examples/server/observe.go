@@ -120,7 +120,7 @@ func newDecisions() *prometheus.CounterVec {
 	}, []string{"reason"})
 }
 
-func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
+func newMetrics(db *sql.DB, state *health, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -128,15 +128,16 @@ func newMetrics(db *sql.DB, versions *catalog.Catalog, decisions *prometheus.Cou
 		collectors.NewDBStatsCollector(db, "misc"),
 		decisions)
 	register := promauto.With(registry)
-	register.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "misc_catalog_up",
-		Help: "1 while every file of versions is good, otherwise 0.",
-	}, func() float64 {
-		if versions.Err() != nil {
-			return 0
-		}
-		return 1
-	})
+	up := func(name, help string, err func() error) {
+		register.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			if err() != nil {
+				return 0
+			}
+			return 1
+		})
+	}
+	up("misc_catalog_up", "1 while every file of versions is good, otherwise 0.", versions.Err)
+	up("misc_database_up", "1 while the database answers statements and takes writes, otherwise 0.", state.database)
 	return &metrics{
 		Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		requests: register.NewCounterVec(prometheus.CounterOpts{

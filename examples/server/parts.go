@@ -71,8 +71,23 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	if err == nil && (len(faults) == 0 || cfg.check) { // create nothing for a server that cannot start
 		p.store, state, err = openStore(ctx, p.db, cfg)
 		report("tables", state, err)
+		if err == nil {
+			p.checkWrites(ctx, cfg, report, logger)
+		}
 	}
 	return p, errors.Join(faults...)
+}
+
+// checkWrites finds out whether the database takes writes. If not, -check fails, but a
+// server starts: a failover may be going on, and the version endpoints work meanwhile.
+func (p *parts) checkWrites(ctx context.Context, cfg config, report func(part, state string, err error), logger *slog.Logger) {
+	switch err := p.store.Check(ctx); {
+	case err != nil && cfg.check:
+		report("database", "", err)
+	case err != nil:
+		logger.Warn("not ready", "part", "database", "error", err)
+	}
+	p.db.writesOnly()
 }
 
 // close closes the parts that were opened.
