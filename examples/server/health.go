@@ -57,9 +57,9 @@ func stateOf(err error) string {
 
 // ready answers 200 if the database answers within a second and takes writes, every
 // version file is valid, and the server is not stopping; otherwise it answers 503. The
-// body has the state of each part. The state of the cloud does not change the status:
-// what sends no message works without the cloud, and a server that gets no requests
-// would never find out that the cloud is back.
+// body has the state of each part. Those of the cloud and of Redis do not change the
+// status: what sends no message works without the cloud, a server that gets no requests
+// would never find out that the cloud is back, and without Redis everything works.
 func ready(p *parts, db *health, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		status, body := http.StatusOK, map[string]string{"status": "ready", "database": "ok", "catalog": "ok", "cloud": "ok"}
@@ -75,6 +75,12 @@ func ready(p *parts, db *health, stop *stopper, logger *slog.Logger) http.Handle
 		}
 		if p.cloud.failed.Load() {
 			body["cloud"] = "did not take the last message"
+		}
+		if p.redis != nil {
+			body["redis"] = "ok"
+			if p.redis.away() != nil {
+				body["redis"] = "away, this instance counts its share"
+			}
 		}
 		if stop.stopping.Load() {
 			status, body["status"] = http.StatusServiceUnavailable, "stopping"

@@ -120,7 +120,7 @@ func newDecisions() *prometheus.CounterVec {
 	}, []string{"reason"})
 }
 
-func newMetrics(db *sql.DB, state *health, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
+func newMetrics(db *sql.DB, state *health, redis *shared, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -138,6 +138,9 @@ func newMetrics(db *sql.DB, state *health, versions *catalog.Catalog, decisions 
 	}
 	up("misc_catalog_up", "1 while every file of versions is good, otherwise 0.", versions.Err)
 	up("misc_database_up", "1 while the database answers statements and takes writes, otherwise 0.", state.database)
+	if redis != nil {
+		up("misc_redis_up", "1 while Redis counts for all instances, 0 while this one counts its share.", redis.away)
+	}
 	return &metrics{
 		Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		requests: register.NewCounterVec(prometheus.CounterOpts{

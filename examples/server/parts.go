@@ -24,6 +24,7 @@ type parts struct {
 	stopWatch context.CancelFunc
 	login     currentUser // nil without -login
 	tokens    *sqlstore.Tokens
+	redis     *shared // nil without -redis
 	cloud     *cloud
 	db        *database
 	store     *sqlstore.Store
@@ -54,7 +55,11 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	}
 	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
 	report("traces", state, err)
-	p.cloud, state, err = openCloud(cfg, p.tracing, logger)
+	p.redis, state, err = openShared(ctx, cfg, logger)
+	if cfg.redis != "" {
+		report("redis", state, err)
+	}
+	p.cloud, state, err = openCloud(cfg, p.redis, p.tracing, logger)
 	report("chat cloud", state, err)
 	p.db, state, err = openDatabase(ctx, cfg, p.tracing, logger)
 	report("database", state, err)
@@ -105,6 +110,9 @@ func (p *parts) close() {
 	}
 	if p.db != nil {
 		p.db.Close()
+	}
+	if p.redis != nil {
+		p.redis.close()
 	}
 	p.flush()
 }
