@@ -62,10 +62,11 @@ func stateOf(err error) string {
 // would never find out that the cloud is back, and without Redis everything works.
 func ready(p *parts, db *health, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		status, body := http.StatusOK, map[string]string{"status": "ready", "database": "ok", "catalog": "ok", "cloud": "ok"}
 		fails := func(part, state string, err error) {
 			status, body["status"], body[part] = http.StatusServiceUnavailable, "not ready", state
-			logger.WarnContext(r.Context(), "not ready", "part", part, "error", err)
+			logger.WarnContext(ctx, "not ready", "part", part, "error", err)
 		}
 		if err := db.database(); err != nil {
 			fails("database", stateOf(err), err)
