@@ -33,17 +33,21 @@ var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 // knows whether the last message was accepted.
 type cloud struct {
 	misc.Messenger
-	quotas map[misc.ConversationType]*rate.Limiter
-	wait   time.Duration // how long to wait for the quota to allow a message
+	turn   func(context.Context, misc.ConversationType) error // waits until the quota allows a message
+	wait   time.Duration                                      // how long to wait for that
 	failed atomic.Bool
 }
 
-// openCloud returns a client of RongCloud, or a stand-in if there is no app key.
-func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *cloud, state string, _ error) {
+// openCloud returns a client of RongCloud, or a stand-in if there is no app key. The
+// quotas are counted in redis, unless that is nil.
+func openCloud(cfg config, redis *shared, tracing trace.TracerProvider, logger *slog.Logger) (_ *cloud, state string, _ error) {
 	c := &cloud{
 		Messenger: standIn{logger},
-		quotas:    map[misc.ConversationType]*rate.Limiter{misc.Group: quota(cfg.groupQuota), misc.Private: quota(cfg.privateQuota)},
+		turn:      newQuotas(cfg.groupQuota, cfg.privateQuota).wait,
 		wait:      cfg.limits.quota,
+	}
+	if redis != nil {
+		c.turn = redis.wait
 	}
 	if cfg.appKey == "" {
 		return c, "a stand-in, which logs the messages it takes; -app-key switches to RongCloud", nil
@@ -67,24 +71,37 @@ func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_
 	return c, "RongCloud at " + string(region), nil
 }
 
+// quotas keep this instance within the numbers of messages a second.
+type quotas map[misc.ConversationType]*rate.Limiter
+
+func newQuotas(group, private int) quotas {
+	return quotas{misc.Group: quota(group), misc.Private: quota(private)}
+}
+
 // quota returns a limiter that allows at most perSecond messages in any second: a
 // tenth of them at once, and the others evenly spread.
 func quota(perSecond int) *rate.Limiter {
 	burst := max(1, perSecond/10)
-	return rate.NewLimiter(rate.Limit(perSecond-burst), burst)
+	return rate.NewLimiter(max(rate.Limit(perSecond-burst), 0.9), burst)
+}
+
+// wait waits until a message may be sent. If ctx would end before, it fails at once.
+func (q quotas) wait(ctx context.Context, t misc.ConversationType) error {
+	if limiter := q[t]; limiter != nil {
+		return limiter.Wait(ctx)
+	}
+	return nil
 }
 
 // Send waits for the quota before it sends m, but no longer than c.wait.
 func (c *cloud) Send(ctx context.Context, m misc.Message) error {
-	if limiter := c.quotas[m.Type]; limiter != nil {
-		waiting, cancel := context.WithTimeout(ctx, c.wait)
-		err := limiter.Wait(waiting)
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			return quotaError{}
-		}
+	waiting, cancel := context.WithTimeout(ctx, c.wait)
+	err := c.turn(waiting, m.Type)
+	cancel()
+	if err != nil && ctx.Err() == nil {
+		return quotaError{}
 	}
-	err := c.Messenger.Send(ctx, m)
+	err = c.Messenger.Send(ctx, m)
 	if ctx.Err() == nil { // otherwise the caller has given up, which says nothing about the cloud
 		c.failed.Store(err != nil)
 	}

@@ -51,6 +51,8 @@ type config struct {
 	userLimit    int
 	readLimit    int
 	addressLimit int
+	redis        string
+	instances    int
 	groupQuota   int
 	privateQuota int
 	stopDelay    time.Duration
@@ -60,23 +62,25 @@ type config struct {
 
 // limits are the times after which the server stops waiting.
 type limits struct {
-	start   time.Duration // for the database to answer and its tables to be ready
-	request time.Duration // for the work on a request, including the database and the cloud
-	write   time.Duration // from the end of the header to the end of the answer; longer than request
-	cloud   time.Duration // for the chat cloud to accept a message
-	quota   time.Duration // for the quota to allow a message; quota and cloud together are shorter than request
-	idle    time.Duration // when stopping, for clients to close connections on which they send nothing
-	drain   time.Duration // after that, for requests in flight to finish
+	start    time.Duration // for the database to answer and its tables to be ready
+	request  time.Duration // for the work on a request, including the database and the cloud
+	write    time.Duration // from the end of the header to the end of the answer; longer than request
+	database time.Duration // for MySQL to answer a statement, unless the DSN says otherwise; shorter than request
+	cloud    time.Duration // for the chat cloud to accept a message
+	quota    time.Duration // for the quota to allow a message; quota and cloud together are shorter than request
+	idle     time.Duration // when stopping, for clients to close connections on which they send nothing
+	drain    time.Duration // after that, for requests in flight to finish
 }
 
 var defaultLimits = limits{
-	start:   20 * time.Second,
-	request: 10 * time.Second,
-	write:   18 * time.Second,
-	cloud:   8 * time.Second,
-	quota:   time.Second,
-	idle:    3 * time.Second,
-	drain:   20 * time.Second,
+	start:    20 * time.Second,
+	request:  10 * time.Second,
+	write:    18 * time.Second,
+	database: 8 * time.Second, // Galera answers nothing for 6.5 s after a node has died
+	cloud:    8 * time.Second,
+	quota:    time.Second,
+	idle:     3 * time.Second,
+	drain:    20 * time.Second,
 }
 
 // prefixPattern matches paths without characters that have a meaning in the
@@ -115,10 +119,12 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	flags.StringVar(&cfg.prefix, "prefix", "/misc/", "the `PATH` of the endpoints; the newest clients ask for /server-api/misc/")
 	flags.StringVar(&proxies, "proxies", "", "the `NETWORKS` of your proxies, such as 10.0.0.0/8,::1, whose X-Forwarded-For is believed in limits and log (default none)")
 	flags.BoolVar(&cfg.seed, "seed", true, "put demo friends and a group into a fresh database")
-	flags.IntVar(&cfg.userLimit, "user-limit", 5, "the `NUMBER` of POSTs that a user may send in a second, apart from get_screen_capture; each instance counts its own")
+	flags.IntVar(&cfg.userLimit, "user-limit", 5, "the `NUMBER` of POSTs that a user may send in a second, apart from get_screen_capture; without -redis, each instance counts its own")
 	flags.IntVar(&cfg.readLimit, "read-limit", 50, "the `NUMBER` of get_screen_capture, likewise")
 	flags.IntVar(&cfg.addressLimit, "address-limit", 20, "the `NUMBER` of POSTs without a login that an address may send in a second, get_screen_capture and /demo/login counted apart")
-	flags.IntVar(&cfg.groupQuota, "group-quota", 20, "the `NUMBER` of group messages that go to RongCloud in a second: the app's quota, divided by the number of instances")
+	flags.StringVar(&cfg.redis, "redis", "", "the `URL` of a Redis, redis://user:password@host:6379/0, that counts limits and quotas for all instances (default none: each counts its own)")
+	flags.IntVar(&cfg.instances, "instances", 1, "the `NUMBER` of instances that share -redis; while it is away, each keeps to its share")
+	flags.IntVar(&cfg.groupQuota, "group-quota", 20, "the `NUMBER` of group messages that go to RongCloud in a second: the app's quota, without -redis divided by the number of instances")
 	flags.IntVar(&cfg.privateQuota, "private-quota", 100, "the `NUMBER` of private messages, likewise")
 	flags.DurationVar(&cfg.stopDelay, "stop-delay", 3*time.Second, "the `TIME` from the signal to stop until new connections are refused; longer than your load balancer takes to notice /readyz")
 	flags.StringVar(&cfg.log, "log", "text", "the `FORM` of the log: text or json")
@@ -178,6 +184,9 @@ func parseConfig(args []string, stdout io.Writer) (config, error) {
 	}
 	if min(cfg.groupQuota, cfg.privateQuota) <= 2*cfg.userLimit {
 		faults = append(faults, errors.New("-group-quota and -private-quota must be more than twice -user-limit, or one user can use them up"))
+	}
+	if cfg.instances != 1 && cfg.redis == "" || cfg.instances < 1 || cfg.instances > min(cfg.groupQuota, cfg.privateQuota) {
+		faults = append(faults, errors.New("-instances must be 1 or more, needs -redis, and must not be more than -group-quota and -private-quota"))
 	}
 	if len(faults) > 0 {
 		return cfg, usageError{errors.Join(faults...)}

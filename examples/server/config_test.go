@@ -69,6 +69,25 @@ func TestWhatIsWrongAtTheStartIsToldInOneLineWithoutSecrets(t *testing.T) {
 		{"database in memory", []string{"-db", "sqlite::memory:"}, true, "sqlite:misc.db"},
 		{"bad MySQL DSN", []string{"-db", "mysql:scott:" + secret + "@nowhere"}, true, "user:password@tcp(host:3306)/name"},
 		{"bad PostgreSQL URL", []string{"-db", "postgres://scott:" + secret + "@host:port/name"}, true, "postgres://user:password@host:5432/name"},
+		{"MySQL DSN without a name", []string{"-db", "mysql:scott:@/" + secret + "@tcp(" + refusing + ")"}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL DSN without an address", []string{"-db", "mysql:scott:12/" + secret}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL URL", []string{"-db", "mysql:mysql://scott:" + secret + "@" + refusing + "/sealtalk"}, true, "user:password@tcp(host:3306)/name"},
+		{"MySQL with a password behind the name", []string{"-db", "mysql:scott@tcp(" + refusing + ")/sealtalk?Password=" + secret}, true, "user:password@tcp(host:3306)/name"},
+		{"PostgreSQL password with a slash", []string{"-db", "postgres://scott:12/" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with an @ and a slash", []string{"-db", "postgres://scott:p@12/" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a question mark", []string{"-db", "postgres://scott:12?" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a #", []string{"-db", "postgres://" + secret + ":12#" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL password with a broken escape", []string{"-db", "postgres://scott:%zz" + secret + "@host/name"}, true, "of user and password are %2F"},
+		{"PostgreSQL without //", []string{"-db", "postgres:password=" + secret + " host=" + refusing + " user=scott"}, true, "of user and password are %2F"},
+		{"URL for SQLite", []string{"-db", "sqlite://scott:" + secret + "@host/name"}, true, "sqlite:misc.db"},
+		{"other URL for SQLite", []string{"-db", "sqlite:postgres://scott:" + secret + "@host/name"}, true, "sqlite:misc.db"},
+		{"Redis with a password with a slash", []string{"-redis", "redis://u:12/" + secret + "@host:6379/0"}, true, "of user and password are %2F"},
+		{"Redis with a password with a #", []string{"-redis", "redis://u:12#" + secret + "@host:6379/0"}, true, "of user and password are %2F"},
+		{"Redis without a host", []string{"-redis", "redis://u:" + secret}, true, "-redis needs a URL"},
+		{"Redis of another kind", []string{"-redis", "memcached://u:" + secret + "@host"}, true, "-redis needs a URL"},
+		{"Redis with an unknown setting", []string{"-redis", "redis://host/0?auth=" + secret}, true, "-redis needs a URL"},
+		{"instances without Redis", []string{"-instances", "2"}, true, "-instances must be"},
+		{"more instances than messages", []string{"-instances", "100001", "-redis", "redis://host"}, true, "-instances must be"},
 		{"file in no folder", []string{"-db", "sqlite:" + filepath.Join(dir, "none", "misc.db")}, false, "does not answer"},
 		{"tables of something else", []string{"-db", "sqlite:" + noTable}, false, "table friendships has no column friendId"},
 		{"MySQL that refuses", []string{"-db", "mysql:scott:" + secret + "@tcp(" + refusing + ")/sealtalk"}, false, "MySQL database sealtalk on " + refusing + " does not answer"},
@@ -169,7 +188,7 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		"MISC_RONGCLOUD": "singapore", "MISC_APP_KEY": "env-key", "MISC_APP_SECRET": "env-secret", "MISC_SEED": "false",
 		"MISC_USER_LIMIT": "1", "MISC_ADDRESS_LIMIT": "2", "MISC_GROUP_QUOTA": "3", "MISC_PRIVATE_QUOTA": "4", "MISC_STOP_DELAY": "5s", "MISC_LOG": "json",
 		"MISC_LOGIN": "node2019", "MISC_AUTH_COOKIE_NAME": "c", "MISC_AUTH_COOKIE_KEY": "env-cookie-key",
-		"MISC_AUTH_COOKIE_MAX_AGE": "720h", "MISC_NOT_LOGGED_IN_CODE": "1000", "MISC_PREFIX": "/server-api/misc/", "MISC_PROXIES": "10.0.0.0/8, ::1", "MISC_READ_LIMIT": "6", "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+		"MISC_AUTH_COOKIE_MAX_AGE": "720h", "MISC_NOT_LOGGED_IN_CODE": "1000", "MISC_PREFIX": "/server-api/misc/", "MISC_PROXIES": "10.0.0.0/8, ::1", "MISC_READ_LIMIT": "6", "MISC_REDIS": "redis://env", "MISC_INSTANCES": "3", "MISC_CHECK": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 	}
 	for name, value := range env {
 		t.Setenv(name, value)
@@ -182,7 +201,7 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 		addr: "127.0.0.1:1", db: "sqlite:flag.db", versions: "env", codec: codec,
 		login: "node2019", cookieName: "c", cookieKey: "env-cookie-key", cookieMaxAge: 720 * time.Hour, notLoggedIn: 1000, prefix: "/server-api/misc/",
 		proxies:   []net.IPNet{{IP: net.IP{10, 0, 0, 0}, Mask: net.CIDRMask(8, 32)}, {IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)}},
-		userLimit: 1, readLimit: 6, addressLimit: 2, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
+		userLimit: 1, readLimit: 6, addressLimit: 2, redis: "redis://env", instances: 3, groupQuota: 3, privateQuota: 4, stopDelay: 5 * time.Second, log: "json", check: true,
 		rongcloud: "singapore", appKey: "env-key", appSecret: "env-secret", seed: false,
 		otlpEndpoint: "http://127.0.0.1:4318", limits: defaultLimits,
 	}, cfg)
@@ -200,7 +219,7 @@ func TestEachFlagHasAVariableThatItOverrides(t *testing.T) {
 
 func TestEachRegionHasAName(t *testing.T) {
 	for _, name := range append(strings.Split(regionNames, ", "), "https://chat.example.com") {
-		_, state, err := openCloud(config{rongcloud: name, appKey: "key", appSecret: "secret"}, noop.NewTracerProvider(), slog.New(slog.DiscardHandler))
+		_, state, err := openCloud(config{rongcloud: name, appKey: "key", appSecret: "secret"}, nil, noop.NewTracerProvider(), slog.New(slog.DiscardHandler))
 		require.NoError(t, err, name)
 		assert.Contains(t, state, "RongCloud at https://")
 	}
@@ -208,6 +227,7 @@ func TestEachRegionHasAName(t *testing.T) {
 
 func TestTheRequestEndsBeforeItsConnectionDoes(t *testing.T) {
 	assert.Less(t, defaultLimits.quota+defaultLimits.cloud, defaultLimits.request)
+	assert.Less(t, defaultLimits.database, defaultLimits.request)
 	assert.Less(t, defaultLimits.request, defaultLimits.write)
 	assert.GreaterOrEqual(t, defaultLimits.drain, defaultLimits.write)
 }

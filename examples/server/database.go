@@ -9,13 +9,18 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/XSAM/otelsql"
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/sealtalk-go/misc/sqlstore"
 	"go.opentelemetry.io/otel/attribute"
@@ -34,23 +39,25 @@ var systems = map[sqlstore.Dialect]attribute.KeyValue{
 // database is an open database that has answered.
 type database struct {
 	*sql.DB
-	dialect sqlstore.Dialect
-	name    string // for messages, without user and password
+	dialect     sqlstore.Dialect
+	name        string // for messages, without user and password
+	connections int
+	anyServer   atomic.Bool // whether PostgreSQL may be one that takes no writes
 }
 
 // openDatabase opens the database that -db names, and fails if it does not answer.
-// If a driver cannot parse the name, its error is left out, since it may quote a
-// password.
+// One that takes no writes is accepted until writesOnly is called, so that a server
+// starts during a failover. If a driver cannot parse the name, its error is left
+// out, since it may quote a password.
 func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_ *database, state string, err error) {
-	db := new(database)
+	db := &database{connections: 32}
 	var connector driver.Connector
-	connections := 32
 	switch scheme, rest, _ := strings.Cut(cfg.db, ":"); scheme {
 	case "sqlite":
-		connections = 8
+		db.connections = 8
 		connector, err = db.sqlite(rest, cfg.check)
 	case "mysql":
-		connector, err = db.mysql(rest, logger)
+		connector, err = db.mysql(rest, cfg.limits.database, logger)
 	case "postgres", "postgresql":
 		connector, err = db.postgreSQL(cfg.db)
 	default:
@@ -74,20 +81,34 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 	}
 	// These are enough connections for the load of one instance. None stays open
 	// so long that the server or a firewall drops it.
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
+	db.SetMaxOpenConns(db.connections)
+	db.SetMaxIdleConns(db.connections)
 	db.SetConnMaxIdleTime(time.Minute)
 	db.SetConnMaxLifetime(5 * time.Minute)
-	if err := db.PingContext(ctx); err != nil {
+	err = db.PingContext(ctx)
+	if errors.Is(err, pgconn.ErrReadOnlyConnection) {
+		db.anyServer.Store(true)
+		err = db.PingContext(ctx)
+	}
+	if err != nil {
 		db.Close()
 		return nil, "", fmt.Errorf("-db: %s does not answer: %w", db.name, err)
 	}
 	return db, db.name + " answers", nil
 }
 
+// writesOnly makes the next statements find a server that takes writes, if the
+// settings say so and there was none when the database was opened.
+func (db *database) writesOnly() {
+	if db.anyServer.Swap(false) {
+		db.SetMaxIdleConns(0) // closes them
+		db.SetMaxIdleConns(db.connections)
+	}
+}
+
 // sqlite creates the file if it is missing, unless check is true.
 func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
-	if file == "" || strings.Contains(file, ":memory:") {
+	if file == "" || strings.Contains(file, ":memory:") || strings.HasPrefix(file, "//") || strings.Contains(file, "://") {
 		return nil, usageErrorf("-db sqlite: needs a file, as in sqlite:misc.db")
 	}
 	db.dialect, db.name = sqlstore.SQLite, "SQLite in the file "+file
@@ -98,16 +119,20 @@ func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
 	return sqlite.NewConnector("file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(5000)&" + mode)
 }
 
-func (db *database) mysql(dsn string, logger *slog.Logger) (driver.Connector, error) {
+// mysql returns a connector. Its connections wait so long for an answer. A server that
+// has become read-only loses them by its first error, so that the next ones may find
+// the new server behind the same address.
+func (db *database) mysql(dsn string, wait time.Duration, logger *slog.Logger) (driver.Connector, error) {
 	cfg, err := mysql.ParseDSN(dsn)
-	if err != nil {
+	if err != nil || strings.ContainsAny(cfg.DBName, "@()") || misplaced(cfg.Params) {
 		return nil, usageErrorf("-db mysql: needs a DSN of the form user:password@tcp(host:3306)/name")
 	}
 	cfg.Logger = slog.NewLogLogger(logger.Handler(), slog.LevelWarn)
+	cfg.RejectReadOnly = cfg.RejectReadOnly || !strings.Contains(dsn, "rejectReadOnly=")
 	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Second)
-	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, 5*time.Second)
-	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, 5*time.Second)
-	params := map[string]string{"innodb_lock_wait_timeout": "4"} // in seconds; less than ReadTimeout
+	cfg.ReadTimeout = cmp.Or(cfg.ReadTimeout, wait)
+	cfg.WriteTimeout = cmp.Or(cfg.WriteTimeout, wait)
+	params := map[string]string{"innodb_lock_wait_timeout": "4"} // in seconds; less than wait
 	maps.Copy(params, cfg.Params)
 	cfg.Params = params
 	db.dialect, db.name = sqlstore.MySQL, fmt.Sprintf("MySQL database %s on %s", cfg.DBName, cfg.Addr)
@@ -118,15 +143,56 @@ func (db *database) mysql(dsn string, logger *slog.Logger) (driver.Connector, er
 	return connector, nil
 }
 
+// misplaced reports whether a user or a password is among the variables to set, as in
+// the URLs of other drivers: MySQL would quote it in an error.
+func misplaced(variables map[string]string) bool {
+	for name := range variables {
+		if slices.Contains([]string{"user", "username", "password", "pwd"}, strings.ToLower(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// postgreSQL returns a connector that uses, of the hosts in the URL, the one that takes
+// writes. A connection whose server has become read-only is closed by the first error
+// that says so.
 func (db *database) postgreSQL(dsn string) (driver.Connector, error) {
 	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, usageErrorf("-db postgres: needs a URL of the form postgres://user:password@host:5432/name")
+	if err != nil || !showable(dsn) {
+		return nil, usageErrorf("-db postgres: needs a URL of the form postgres://user:password@host:5432/name, %s", escapes)
 	}
 	cfg.ConnectTimeout = cmp.Or(cfg.ConnectTimeout, 3*time.Second)
-	db.dialect, db.name = sqlstore.PostgreSQL, fmt.Sprintf("PostgreSQL database %s on %s:%d", cfg.Database, cfg.Host, cfg.Port)
+	if cfg.ValidateConnect == nil && !strings.Contains(dsn, "target_session_attrs=") {
+		cfg.ValidateConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+			if db.anyServer.Load() {
+				return nil
+			}
+			return pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, c)
+		}
+	}
+	keep := cfg.OnPgError
+	cfg.OnPgError = func(c *pgconn.PgConn, err *pgconn.PgError) bool {
+		return err.Code != "25006" && keep(c, err) // read_only_sql_transaction
+	}
+	hosts := []string{net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port)))}
+	for _, other := range cfg.Fallbacks {
+		hosts = append(hosts, net.JoinHostPort(other.Host, strconv.Itoa(int(other.Port))))
+	}
+	db.dialect, db.name = sqlstore.PostgreSQL, fmt.Sprintf("PostgreSQL database %s on %s", cfg.Database, strings.Join(slices.Compact(hosts), ", "))
 	return stdlib.GetConnector(*cfg), nil
 }
+
+// showable reports whether the host and the path of a URL can be shown: whether no
+// password with an unescaped / ? or # reaches into them.
+func showable(url string) bool {
+	_, rest, ok := strings.Cut(url, "://")
+	end := strings.IndexAny(rest, "/?#")
+	return ok && (end < 0 || !strings.ContainsAny(rest[end:], "@#"))
+}
+
+// escapes says how a URL is made showable.
+const escapes = "in which / ? # and @ of user and password are %2F %3F %23 and %40"
 
 // openStore creates the tables that are missing and, if -seed is set, the demo's
 // rows in a fresh database. With -check it creates nothing.

@@ -3,9 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/sealtalk-go/misc/sqlstore"
 )
 
 // healthy answers 200 as long as the process runs.
@@ -13,28 +20,68 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready answers 200 if the database answers within a second, every version file
-// is valid, and the server is not stopping; otherwise it answers 503. The body has
-// the state of each part. The state of the cloud does not change the status: what
-// sends no message works without the cloud, and a server that gets no requests
-// would never find out that the cloud is back.
-func ready(p *parts, stop *stopper, logger *slog.Logger) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+// health knows whether the database answers statements and takes writes. However
+// many ask, it asks the database once a second, for a second at most.
+type health struct {
+	store *sqlstore.Store
+	mu    sync.Mutex
+	asked time.Time
+	err   error
+}
+
+func (h *health) database() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.asked) > time.Second {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
+		h.err = h.store.Check(ctx)
+		h.asked = time.Now()
+	}
+	return h.err
+}
+
+// stateOf says what is wrong with the database, for everyone to see, by the error of
+// [sqlstore.Store.Check].
+func stateOf(err error) string {
+	var refused *mysql.MySQLError
+	switch {
+	case errors.As(err, &refused) && refused.Number == 1047, // the answer of Galera to all statements
+		strings.Contains(err.Error(), "wsrep_"):
+		return "not part of the cluster"
+	case errors.Is(err, pgconn.ErrReadOnlyConnection), strings.Contains(err.Error(), "takes no writes"):
+		return "read-only"
+	}
+	return "does not answer"
+}
+
+// ready answers 200 if the database answers within a second and takes writes, every
+// version file is valid, and the server is not stopping; otherwise it answers 503. The
+// body has the state of each part. Those of the cloud and of Redis do not change the
+// status: what sends no message works without the cloud, a server that gets no requests
+// would never find out that the cloud is back, and without Redis everything works.
+func ready(p *parts, db *health, stop *stopper, logger *slog.Logger) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		status, body := http.StatusOK, map[string]string{"status": "ready", "database": "ok", "catalog": "ok", "cloud": "ok"}
 		fails := func(part, state string, err error) {
 			status, body["status"], body[part] = http.StatusServiceUnavailable, "not ready", state
 			logger.WarnContext(ctx, "not ready", "part", part, "error", err)
 		}
-		if err := p.db.PingContext(ctx); err != nil {
-			fails("database", "does not answer", err)
+		if err := db.database(); err != nil {
+			fails("database", stateOf(err), err)
 		}
 		if err := p.versions.Err(); err != nil {
 			fails("catalog", "a file is missing or invalid", err)
 		}
 		if p.cloud.failed.Load() {
 			body["cloud"] = "did not take the last message"
+		}
+		if p.redis != nil {
+			body["redis"] = "ok"
+			if p.redis.away() != nil {
+				body["redis"] = "away, this instance counts its share"
+			}
 		}
 		if stop.stopping.Load() {
 			status, body["status"] = http.StatusServiceUnavailable, "stopping"

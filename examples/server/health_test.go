@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -130,7 +131,7 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 		log             string
 	}{
 		{"database", func() { databaseAway.Store(true) }, func() { databaseAway.Store(false) }, 500, 500, 200, 503,
-			`{"catalog":"ok","cloud":"ok","database":"does not answer","status":"not ready"}`, `"not ready" part=database error="the database is away"`},
+			`{"catalog":"ok","cloud":"ok","database":"does not answer","status":"not ready"}`, `"not ready" part=database error="sqlstore: check: the database is away"`},
 		{"cloud", func() { cloudAway.Store(true) }, func() { cloudAway.Store(false) }, 502, 200, 200, 200,
 			`{"catalog":"ok","cloud":"did not take the last message","database":"ok","status":"ready"}`, `misc: the chat cloud cannot be reached`},
 		{"catalogue", edit("{"), edit(string(good)), 200, 200, 200, 503,
@@ -150,11 +151,14 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 			c.take()
 			soon(func() bool { return answers(c.send, c.get, c.read, c.readiness, c.named) }, c.part+" is away")
 			assert.Regexp(t, c.log, log.String())
-			metric := "misc_catalog_up 1"
-			if c.part == "catalogue" {
-				metric = "misc_catalog_up 0"
+			metrics := in.do("GET", "/metrics", "").body
+			for part, metric := range map[string]string{"database": "misc_database_up", "catalogue": "misc_catalog_up"} {
+				up := 1
+				if part == c.part {
+					up = 0
+				}
+				assert.Contains(t, metrics, fmt.Sprintf("\n%s %d\n", metric, up))
 			}
-			assert.Contains(t, in.do("GET", "/metrics", "").body, metric)
 			c.giveBack()
 			soon(func() bool { return answers(200, 200, 200, 200, ready) }, c.part+" is back")
 		})

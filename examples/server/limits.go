@@ -15,16 +15,15 @@ import (
 // limit lets through perUser requests per second from each logged-in user, and
 // perAddress from each address that sends requests without a login. It runs after
 // the login. It counts the requests of the current and of the last second, so that
-// at most twice perUser requests of a user pass in any second.
-func limit(next http.Handler, perUser, perAddress int) http.Handler {
-	refuse := httprate.WithLimitHandler(func(w http.ResponseWriter, _ *http.Request) {
-		answerError(w, http.StatusTooManyRequests, "too many requests, try again later")
-	})
-	users := httprate.LimitBy(perUser, time.Second, userOf, refuse)(next)
-	addresses := httprate.LimitBy(perAddress, time.Second, func(r *http.Request) (string, error) {
+// at most twice perUser requests of a user pass in any second. With redis, name is
+// that of the limit, and all instances count together; while Redis is away, each
+// lets through its share, and at least one a second.
+func limit(next http.Handler, redis *shared, name string, perUser, perAddress int) http.Handler {
+	users := limitBy(next, redis, name+":user:", perUser, userOf)
+	addresses := limitBy(next, redis, name+":address:", perAddress, func(r *http.Request) (string, error) {
 		host, _, err := net.SplitHostPort(r.RemoteAddr)
 		return httprate.CanonicalizeIP(host), err
-	}, refuse)(next)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := userOf(r)
 		if err != nil && !errors.Is(err, httpapi.ErrNotLoggedIn) { // the login could not be checked, and the answer is 500
@@ -36,6 +35,36 @@ func limit(next http.Handler, perUser, perAddress int) http.Handler {
 			return
 		}
 		users.ServeHTTP(w, r)
+	})
+}
+
+func limitBy(next http.Handler, redis *shared, prefix string, perSecond int, key httprate.KeyFunc) http.Handler {
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		answerError(w, http.StatusTooManyRequests, "too many requests, try again later")
+	}
+	own := perSecond
+	if redis != nil {
+		own = max(1, perSecond/redis.instances)
+	}
+	alone := httprate.LimitBy(own, time.Second, key, httprate.WithLimitHandler(refuse))(next)
+	if redis == nil {
+		return alone
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, err := key(r)
+		if err != nil {
+			alone.ServeHTTP(w, r)
+			return
+		}
+		switch allowed, ok := redis.allow(r.Context(), prefix+id, perSecond); {
+		case !ok:
+			alone.ServeHTTP(w, r)
+		case allowed:
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			refuse(w, r)
+		}
 	})
 }
 

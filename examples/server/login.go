@@ -42,7 +42,7 @@ func ownLogin(mux *http.ServeMux, cfg config, stdout io.Writer, logger *slog.Log
 		return func(*http.Request) (string, error) { return "", httpapi.ErrNotLoggedIn }
 	}
 	s := newSessions(sessionKey, sessionLength)
-	mux.Handle("POST /demo/login", limit(login(cfg.codec, s), cfg.userLimit, cfg.addressLimit))
+	mux.Handle("POST /demo/login", limit(login(cfg.codec, s), nil, "", cfg.userLimit, cfg.addressLimit))
 	fmt.Fprint(stdout, tryIt("http://"+cfg.addr, cfg.prefix, cfg.codec))
 	return s.currentUser
 }

@@ -24,11 +24,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/httpapi"
 )
 
 func main() {
+	logging.Disable() // go-redis would write to the standard logger what is in the log already
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
@@ -131,21 +133,22 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 	if who == nil {
 		who = ownLogin(mux, cfg, stdout, logger)
 	}
-	posts := logIn(who, limit(api, cfg.userLimit, cfg.addressLimit))
+	posts := logIn(who, limit(api, p.redis, "send", cfg.userLimit, cfg.addressLimit))
 	for _, name := range []string{"send_message", "set_screen_capture", "send_sc_msg"} {
 		mux.Handle("POST "+cfg.prefix+name, posts)
 	}
 	// Clients ask for the setting of each conversation that they open, which costs RongCloud nothing.
-	mux.Handle("POST "+cfg.prefix+"get_screen_capture", logIn(who, limit(api, cfg.readLimit, cfg.addressLimit)))
+	mux.Handle("POST "+cfg.prefix+"get_screen_capture", logIn(who, limit(api, p.redis, "read", cfg.readLimit, cfg.addressLimit)))
 	mux.Handle(cfg.prefix, api)
 	mux.HandleFunc("GET /openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
 	})
-	metrics := newMetrics(p.db.DB, p.versions, p.updates)
+	db := &health{store: p.store}
+	metrics := newMetrics(p.db.DB, db, p.redis, p.versions, p.updates)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", healthy)
-	mux.Handle("GET /readyz", ready(p, stop, logger))
+	mux.Handle("GET /readyz", ready(p, db, stop, logger))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { answerError(w, http.StatusNotFound, "no such path") })
 	return behind(cfg.proxies, stop.tell(traced(observe(mux, cfg.prefix, metrics, logger, cfg.limits.request), p.tracing)))
 }

@@ -113,7 +113,7 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 }
 
-func newMetrics(db *sql.DB, versions *catalog.Catalog, updates *updates) *metrics {
+func newMetrics(db *sql.DB, state *health, redis *shared, versions *catalog.Catalog, updates *updates) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -121,15 +121,19 @@ func newMetrics(db *sql.DB, versions *catalog.Catalog, updates *updates) *metric
 		collectors.NewDBStatsCollector(db, "misc"),
 		updates.decisions, updates.clients, revisions{versions})
 	register := promauto.With(registry)
-	register.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "misc_catalog_up",
-		Help: "1 while every file of versions is good, otherwise 0.",
-	}, func() float64 {
-		if versions.Err() != nil {
-			return 0
-		}
-		return 1
-	})
+	up := func(name, help string, err func() error) {
+		register.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+			if err() != nil {
+				return 0
+			}
+			return 1
+		})
+	}
+	up("misc_catalog_up", "1 while every file of versions is good, otherwise 0.", versions.Err)
+	up("misc_database_up", "1 while the database answers statements and takes writes, otherwise 0.", state.database)
+	if redis != nil {
+		up("misc_redis_up", "1 while Redis counts for all instances, 0 while this one counts its share.", redis.away)
+	}
 	return &metrics{
 		Handler: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
 		requests: register.NewCounterVec(prometheus.CounterOpts{

@@ -23,6 +23,7 @@ type parts struct {
 	stopWatch context.CancelFunc
 	login     currentUser // nil without -login
 	tokens    *sqlstore.Tokens
+	redis     *shared // nil without -redis
 	cloud     *cloud
 	db        *database
 	store     *sqlstore.Store
@@ -53,7 +54,11 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	}
 	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
 	report("traces", state, err)
-	p.cloud, state, err = openCloud(cfg, p.tracing, logger)
+	p.redis, state, err = openShared(ctx, cfg, logger)
+	if cfg.redis != "" {
+		report("redis", state, err)
+	}
+	p.cloud, state, err = openCloud(cfg, p.redis, p.tracing, logger)
 	report("chat cloud", state, err)
 	p.db, state, err = openDatabase(ctx, cfg, p.tracing, logger)
 	report("database", state, err)
@@ -70,8 +75,23 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	if err == nil && (len(faults) == 0 || cfg.check) { // create nothing for a server that cannot start
 		p.store, state, err = openStore(ctx, p.db, cfg)
 		report("tables", state, err)
+		if err == nil {
+			p.checkWrites(ctx, cfg, report, logger)
+		}
 	}
 	return p, errors.Join(faults...)
+}
+
+// checkWrites finds out whether the database takes writes. If not, -check fails, but a
+// server starts: a failover may be going on, and the version endpoints work meanwhile.
+func (p *parts) checkWrites(ctx context.Context, cfg config, report func(part, state string, err error), logger *slog.Logger) {
+	switch err := p.store.Check(ctx); {
+	case err != nil && cfg.check:
+		report("database", "", err)
+	case err != nil:
+		logger.Warn("not ready", "part", "database", "error", err)
+	}
+	p.db.writesOnly()
 }
 
 // close closes the parts that were opened.
@@ -89,6 +109,9 @@ func (p *parts) close() {
 	}
 	if p.db != nil {
 		p.db.Close()
+	}
+	if p.redis != nil {
+		p.redis.close()
 	}
 	p.flush()
 }
