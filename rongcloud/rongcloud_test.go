@@ -125,6 +125,16 @@ func TestPrintingNeverShowsTheSecret(t *testing.T) {
 	assert.JSONEq(t, `{"AppKey":"uwd1c0sxdlx2","Region":"https://api.sg-light-api.com","Backup":"","Idempotent":false,"Timeout":0}`, string(j))
 }
 
+// net/http quotes what it refuses.
+func TestASecretWithAQuoteIsMaskedToo(t *testing.T) {
+	t.Parallel()
+	const secret = `s3c"r3t\`
+	c := newClient(t, rongcloud.Config{AppKey: appKey, AppSecret: secret, Region: rongcloud.Region(rawHost(t, "HTTP/1.1 "+secret+"\r\n\r\n"))})
+	err := c.Send(t.Context(), hello)
+	assert.ErrorContains(t, err, "[secret]")
+	assert.NotContains(t, err.Error(), "r3t")
+}
+
 func TestErrorsNeverShowTheSecretOrASignature(t *testing.T) {
 	t.Parallel()
 	var signature string // of the last request
