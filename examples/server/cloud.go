@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -33,9 +34,10 @@ var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 // knows whether the last message was accepted.
 type cloud struct {
 	misc.Messenger
-	quotas map[misc.ConversationType]*rate.Limiter
-	wait   time.Duration // how long to wait for the quota to allow a message
-	failed atomic.Bool
+	quotas   map[misc.ConversationType]*rate.Limiter
+	wait     time.Duration // how long to wait for the quota to allow a message
+	patience time.Duration // a cloud that has had less time than this has not failed
+	failed   atomic.Bool
 }
 
 // openCloud returns a client of RongCloud, or a stand-in if there is no app key.
@@ -44,6 +46,7 @@ func openCloud(cfg config, tracing trace.TracerProvider, logger *slog.Logger) (_
 		Messenger: standIn{logger},
 		quotas:    map[misc.ConversationType]*rate.Limiter{misc.Group: quota(cfg.groupQuota), misc.Private: quota(cfg.privateQuota)},
 		wait:      cfg.limits.quota,
+		patience:  cfg.limits.cloud / 3,
 	}
 	if cfg.appKey == "" {
 		return c, "a stand-in, which logs the messages it takes; -app-key switches to RongCloud", nil
@@ -84,11 +87,25 @@ func (c *cloud) Send(ctx context.Context, m misc.Message) error {
 			return quotaError{}
 		}
 	}
+	start := time.Now()
 	err := c.Messenger.Send(ctx, m)
-	if ctx.Err() == nil { // otherwise the caller has given up, which says nothing about the cloud
+	// A caller who gives up says nothing about the cloud, unless it had its time.
+	if err == nil || ctx.Err() == nil || time.Since(start) >= c.patience {
 		c.failed.Store(err != nil)
 	}
 	return err
+}
+
+// masker returns a function that replaces the app's secret, and what may be a
+// signature, in a text that the chat cloud may have written.
+func masker(secret string) func(string) string {
+	signature := regexp.MustCompile(`\b[0-9A-Fa-f]{40}\b`)
+	return func(text string) string {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[secret]")
+		}
+		return signature.ReplaceAllString(text, "[signature]")
+	}
 }
 
 // quotaError means that the quota allows no message at the moment.
