@@ -104,7 +104,7 @@ func hangAmid(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// rawHost returns the URL of a host that answers each request with these bytes, and then closes the connection.
+// rawHost returns the URL of a host that answers each request with these bytes.
 func rawHost(t *testing.T, answer string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,7 +118,12 @@ func rawHost(t *testing.T, answer string) string {
 			}
 			go func() {
 				defer conn.Close()
-				if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+				requests := bufio.NewReader(conn)
+				for {
+					r, err := http.ReadRequest(requests)
+					if err != nil {
+						return
+					}
 					_, _ = io.Copy(io.Discard, r.Body)
 					_, _ = io.WriteString(conn, answer)
 				}

@@ -61,19 +61,19 @@ func (r Region) backup() string {
 	return ""
 }
 
-// Config configures a [Client]. Packages fmt, encoding/json and log/slog do not
-// print AppSecret, except in two cases that no method can prevent: fmt prints
-// it for a verb that is wrong for the value, such as %p, or %s for a pointer to
-// a struct with a Config, and fmt and slog's TextHandler print it if the Config
-// is in an unexported field of another struct. Other encoders, such as packages
-// encoding/gob and encoding/xml, do write it.
+// Config configures a [Client]. Packages fmt, encoding/json, encoding/xml and
+// log/slog do not print AppSecret, except in two cases that no method can
+// prevent: fmt prints it for a verb that is wrong for the value, such as %p, or
+// %s for a pointer to a struct with a Config, and fmt and slog's TextHandler
+// print it if the Config is in an unexported field of another struct. Package
+// encoding/gob does encode it.
 type Config struct {
 	AppKey string // required; printable ASCII without spaces
 
 	// AppSecret is required, in printable ASCII without spaces. A secret that is
 	// read from a file often ends in a newline, which is refused: use
 	// strings.TrimSpace. Package encoding/json neither encodes nor decodes it.
-	AppSecret string `json:"-"`
+	AppSecret string `json:"-" xml:"-"`
 
 	// Region is required: one of the constants, or the http or https URL of a
 	// private cloud, without user, query or fragment:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -122,6 +123,9 @@ func TestPrintingNeverShowsTheSecret(t *testing.T) {
 	assert.Contains(t, fmt.Sprintf("%+v", cfg), "AppKey:"+appKey, "what is no secret is shown")
 	j, err := json.Marshal(cfg)
 	require.NoError(t, err)
+	x, err := xml.Marshal(rongcloud.Config{AppKey: appKey, AppSecret: appSecret})
+	require.NoError(t, err)
+	assert.NotContains(t, string(x), appSecret)
 	assert.JSONEq(t, `{"AppKey":"uwd1c0sxdlx2","Region":"https://api.sg-light-api.com","Backup":"","Idempotent":false,"Timeout":0}`, string(j))
 }
 
