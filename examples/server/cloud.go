@@ -123,6 +123,6 @@ func (s standIn) Send(ctx context.Context, m misc.Message) error {
 		return err
 	}
 	s.logger.InfoContext(ctx, "stand-in: message taken", "type", int(m.Type), "from", m.From, "to", m.To,
-		"objectName", m.ObjectName, "content", m.Content, "includeSender", m.IncludeSender)
+		"objectName", m.ObjectName, "content", clip(m.Content, 1<<10), "includeSender", m.IncludeSender)
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,6 +43,14 @@ func TestACallerWhoGivesUpDoesNotMakeTheCloudFail(t *testing.T) {
 func hang(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+func TestTheStandInLogsNoMoreThanTheBeginningOfAMessage(t *testing.T) {
+	var log output
+	m := misc.Message{Type: misc.Private, From: "alice", To: "bob", ObjectName: "RC:TxtMsg", Content: "hello" + strings.Repeat("\x00", 100_000)}
+	require.NoError(t, standIn{newLogger(&log, "text")}.Send(t.Context(), m))
+	assert.Contains(t, log.String(), "hello")
+	assert.LessOrEqual(t, len(log.String()), 5<<10)
 }
 
 type messengerFunc func(context.Context) error
