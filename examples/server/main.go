@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,6 +72,10 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 		return err
 	}
 	defer listener.Close()
+	flags, output := log.Flags(), log.Writer()
+	log.SetFlags(0)
+	log.SetOutput(standardLog(logger, masker(cfg.appSecret)))
+	defer func() { log.SetFlags(flags); log.SetOutput(output) }()
 	p, err := openParts(ctx, cfg, logger)
 	defer p.close()
 	if err != nil {

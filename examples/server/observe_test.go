@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/stretchr/testify/assert"
@@ -131,9 +134,10 @@ func TestEachLineOfTheLogIsJSONIfThatIsAsked(t *testing.T) {
 	assert.Equal(t, "refused", lines["misc: request failed"]["request_id"])
 }
 
-func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
+// collect starts a collector of spans, and sets OTEL_EXPORTER_OTLP_ENDPOINT to it.
+func collect(t *testing.T) (spans func() []*tracepb.Span) {
 	var mu sync.Mutex
-	var spans []*tracepb.Span
+	var collected []*tracepb.Span
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "/v1/traces", r.URL.Path)
 		body, err := io.ReadAll(r.Body)
@@ -145,12 +149,21 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 		defer mu.Unlock()
 		for _, resource := range sent.ResourceSpans {
 			for _, scope := range resource.ScopeSpans {
-				spans = append(spans, scope.Spans...)
+				collected = append(collected, scope.Spans...)
 			}
 		}
 	}))
-	defer collector.Close()
+	t.Cleanup(collector.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	return func() []*tracepb.Span {
+		mu.Lock()
+		defer mu.Unlock()
+		return collected
+	}
+}
+
+func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
+	spans := collect(t)
 	cloud := httptest.NewServer(misctest.NewCloud("key", "secret"))
 	defer cloud.Close()
 	in := start(t, testConfig(t, t.TempDir(), "-rongcloud", cloud.URL, "-app-key", "key", "-app-secret", "secret"))
@@ -162,7 +175,7 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 	in.stop()
 
 	named := map[string]*tracepb.Span{}
-	for _, span := range spans {
+	for _, span := range spans() {
 		named[span.Name] = span
 	}
 	require.Contains(t, named, "GET other")
@@ -175,6 +188,109 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 		assert.Equal(t, request.SpanId, span.ParentSpanId, name)
 		assert.Contains(t, fmt.Sprint(span.Attributes), attribute)
 	}
-	assert.NotContains(t, fmt.Sprint(spans), "secret")
+	assert.NotContains(t, fmt.Sprint(spans()), "secret")
 	assert.Contains(t, in.log.String(), "trace_id="+trace)
+}
+
+// raw sends a request as it is and returns all that comes back.
+func (in *instance) raw(request string) string {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(in.base, "http://"))
+	require.NoError(in.t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, request)
+	require.NoError(in.t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(in.t, err)
+	return string(answer)
+}
+
+// The exporter sends nothing of a batch in which a text is not UTF-8, and the sampler of the SDK obeys a client.
+func TestNoRequestHidesItselfOrOthersFromTheTraces(t *testing.T) {
+	spans := collect(t)
+	in := start(t, testConfig(t, t.TempDir()))
+	requests := []string{
+		"GET /misc/%ff HTTP/1.1\r\n",
+		"GET /misc/\xff HTTP/1.1\r\n",
+		"GET /misc/latest_update?version=\xff HTTP/1.1\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: \xff\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nX-Forwarded-For: \xff\r\n",
+		"GET /" + strings.Repeat("%ff", 20_000) + " HTTP/1.1\r\n",
+		strings.Repeat("M", 60_000) + " / HTTP/1.1\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: " + strings.Repeat("\xff", 60_000) + "\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nTraceparent: \xff\r\nTracestate: \xff=\xff\r\n",
+		"GET /misc/client_version HTTP/1.1\r\n",
+	}
+	for _, request := range requests {
+		assert.Regexp(t, "^HTTP/1.1 [24]", in.raw(request+"Host: misc\r\nConnection: close\r\n\r\n"), "%.60q", request)
+	}
+	in.stop()
+	assert.Len(t, spans(), len(requests))
+	for _, span := range spans() {
+		for _, attribute := range span.Attributes {
+			assert.LessOrEqual(t, len(attribute.Value.GetStringValue()), 2<<10, attribute.Key)
+		}
+	}
+	for line := range strings.Lines(in.log.String()) {
+		assert.LessOrEqual(t, len(line), 2<<10)
+	}
+}
+
+func TestABadVariableOfTheExporterIsAnErrorWithoutItsValue(t *testing.T) {
+	const secret = "hunter2-hunter2"
+	for _, c := range []struct{ name, value, message string }{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://scott:" + secret + "@host:port", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://scott:" + secret + "@host", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", secret, "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://" + secret + "%zz", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", secret, "cannot parse headers"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "authorization: Bearer=" + secret, "cannot parse headers"},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=%zz" + secret, "cannot escape header value"},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", secret, "cannot parse duration"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/none/" + secret, "cannot read tls ca cert file"},
+		{"OTEL_RESOURCE_ATTRIBUTES", secret, "OTEL_RESOURCE_ATTRIBUTES must be"},
+		{"OTEL_RESOURCE_ATTRIBUTES", "a=%zz" + secret, "OTEL_RESOURCE_ATTRIBUTES"},
+		{"OTEL_TRACES_SAMPLER", secret, "OTEL_TRACES_SAMPLER"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			t.Setenv(c.name, c.value)
+			for _, args := range [][]string{nil, {"-check"}} {
+				var out, log output
+				assert.Equal(t, 1, run(t.Context(), append(testArgs(t, t.TempDir()), args...), &out, &log))
+				assert.Regexp(t, `(?m)^\S+ level=ERROR msg=traces error=".*`+c.message, log.String())
+				assert.NotContains(t, out.String()+log.String(), secret)
+			}
+		})
+	}
+}
+
+// Package net/http writes to the standard logger what a host sends behind an answer.
+func TestTheStandardLoggerWritesIntoTheLogWithoutASignature(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	const secret = "Y1W2MeFwwwRxa0"
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if !assert.NoError(t, err) {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"code\":200}%s %s echoed\n%s", secret, r.Header.Get("Signature"), strings.Repeat("\x00", 3000))
+		}
+	}()
+	in := start(t, testConfig(t, t.TempDir(), "-log", "json", "-rongcloud", "http://"+listener.Addr().String(), "-app-key", "key", "-app-secret", secret))
+	in.login(1)
+	require.Equal(t, http.StatusOK, in.do("POST", "/misc/send_sc_msg", toFriend).status)
+	require.Eventually(t, func() bool { return strings.Contains(in.log.String(), "echoed") }, 30*time.Second, time.Millisecond)
+	in.stop()
+	assert.Regexp(t, `"level":"WARN","msg":"standard logger","line":"Unsolicited response .*\[secret\] \[signature\] echoed.*…"}`, in.log.String())
+	assert.NotContains(t, in.log.String(), secret)
 }

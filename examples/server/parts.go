@@ -52,7 +52,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	if cfg.demoKey && cfg.login != "" {
 		logger.Warn("-login without -n3d-key: the public ids of the demo's key are not those of your clients")
 	}
-	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
+	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, masker(cfg.appSecret), logger)
 	report("traces", state, err)
 	p.redis, state, err = openShared(ctx, cfg, logger)
 	if cfg.redis != "" {
