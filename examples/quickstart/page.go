@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -33,16 +32,19 @@ const (
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	lookEvery    = 300 * time.Millisecond // how often to look at the files
 	writeTimeout = 5 * time.Second        // a client that reads no events for this long is dropped
+	maxStreams   = 32                     // of events
 )
 
 // A page shows people how the host works: two phones, and who gets which release.
 type page struct {
 	*host
 	wire     *wire
-	releases string // the path of the file
+	releases string        // the path of the file
+	streams  chan struct{} // holds one for each that is open
 
-	mu   sync.Mutex
-	good []byte // the last valid text of the file
+	mu     sync.Mutex
+	looked time.Time // at the file
+	state  *state    // as it was then
 }
 
 // newPage returns a page with its own host. The caller must close the host.
@@ -60,7 +62,9 @@ func newPage() (*page, error) {
 	for name, id := range h.public {
 		w.names[id] = name
 	}
-	return &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), good: releases}, nil
+	p := &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), streams: make(chan struct{}, maxStreams)}
+	p.current() // the file is valid now
+	return p, nil
 }
 
 // handler returns a handler that serves the page at / and the host at /misc/.
@@ -113,28 +117,34 @@ func isLoopback(host string) bool {
 // events streams what the wire records, and the state of releases.json whenever
 // it changes.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case p.streams <- struct{}{}:
+		defer func() { <-p.streams }()
+	default:
+		http.Error(w, "this demo is open in too many windows: close one", http.StatusServiceUnavailable)
+		return
+	}
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // if there is none, from the beginning
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var shown []byte // the state of the file, which the catalog reads a moment later
-	var served *catalog.Releases
+	var shown *state
 	for {
-		var out bytes.Buffer
-		if state, releases := p.catalogState(); !bytes.Equal(state, shown) || releases != served {
-			shown, served = state, releases
-			fmt.Fprintf(&out, "event: catalog\ndata: %s\n\n", state)
+		var out []byte
+		if current := p.current(); current != shown {
+			shown = current
+			out = append(out, current.event...)
 		}
 		events, grown := p.wire.since(last)
 		for _, e := range events {
-			fmt.Fprintf(&out, "id: %d\nevent: %s\ndata: %s\n\n", e.id, e.name, e.data)
+			out = append(out, e.data...)
 			last = e.id
 		}
-		if out.Len() > 0 {
+		if len(out) > 0 {
 			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http supports it
-			if _, err := w.Write(out.Bytes()); err != nil {
+			if _, err := w.Write(out); err != nil {
 				return
 			}
 			if err := stream.Flush(); err != nil {
@@ -188,35 +198,62 @@ func installations() []installation {
 	return all
 }
 
-// catalogState returns, as JSON, the file, what is wrong with it, and what the
-// releases offer each installation. It also returns the releases.
-func (p *page) catalogState() ([]byte, *catalog.Releases) {
-	state := struct {
-		Path          string         `json:"path"` // different for each server
-		Text          string         `json:"text"`
-		Good          string         `json:"good"` // the last valid text
-		Problem       string         `json:"problem"`
-		Missing       bool           `json:"missing"`
-		Installations []installation `json:"installations"`
-		Possible      map[string]int `json:"possible"` // how many could be offered each version if its rollout were at 100 %
-	}{Path: p.releases, Installations: installations(), Possible: map[string]int{}}
+// A state is what the page shows of releases.json.
+type state struct {
+	Path          string         `json:"path"` // different for each server
+	Text          string         `json:"text"`
+	Good          string         `json:"good"` // the last valid text
+	Problem       string         `json:"problem"`
+	Missing       bool           `json:"missing"`
+	Installations []installation `json:"installations"`
+	Possible      map[string]int `json:"possible"` // how many could be offered each version if its rollout were at 100 %
+
+	releases *catalog.Releases // that are served, which may be older than the file
+	event    []byte            // all this, as it goes out
+}
+
+// current returns the state as it was within the last lookEvery. However many ask for
+// it, it is made once for each change.
+func (p *page) current() *state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != nil && time.Since(p.looked) < lookEvery {
+		return p.state
+	}
+	p.looked = time.Now()
 	text, err := os.ReadFile(p.releases)
-	state.Text, state.Missing = string(text), errors.Is(err, fs.ErrNotExist)
+	s := &state{Path: p.releases, Text: string(text), Missing: errors.Is(err, fs.ErrNotExist), Possible: map[string]int{}, releases: p.source.Releases()}
+	if p.state != nil && p.state.Text == s.Text && p.state.Missing == s.Missing && p.state.releases == s.releases {
+		return p.state
+	}
 	if err == nil {
 		_, err = catalog.ParseReleases(text)
 	}
-	p.mu.Lock()
-	if err == nil {
-		p.good = text
-	} else {
-		state.Problem = err.Error()
+	switch {
+	case err == nil:
+		s.Good = s.Text
+	default:
+		s.Problem = err.Error()
+		if p.state != nil {
+			s.Good = p.state.Good
+		}
 	}
-	state.Good = string(p.good)
-	p.mu.Unlock()
-	releases := p.source.Releases()
-	for i := range state.Installations {
-		n := &state.Installations[i]
-		explained := releases.Explain(n.UpdateQuery)
+	s.ask()
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // such values always encode
+	}
+	s.event = fmt.Appendf(nil, "event: catalog\ndata: %s\n\n", data)
+	p.state = s
+	return s
+}
+
+// ask finds out what the releases offer each installation.
+func (s *state) ask() {
+	s.Installations = installations()
+	for i := range s.Installations {
+		n := &s.Installations[i]
+		explained := s.releases.Explain(n.UpdateQuery)
 		n.Reason = explained.Reason
 		for _, v := range explained.Releases {
 			switch v.Reason {
@@ -224,15 +261,10 @@ func (p *page) catalogState() ([]byte, *catalog.Releases) {
 				n.Offered = v.Version
 				fallthrough
 			case catalog.ReasonSuperseded, catalog.ReasonRollout, catalog.ReasonNoID:
-				state.Possible[v.Version]++
+				s.Possible[v.Version]++
 			}
 		}
 	}
-	data, err := json.Marshal(state)
-	if err != nil {
-		panic(err) // such values always encode
-	}
-	return data, releases
 }
 
 // explain answers why the client described by the query gets each release or not.

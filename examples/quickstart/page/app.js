@@ -22,10 +22,16 @@ function label(tag, className, key) {
 
 let language = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
 
-// t returns a text of texts.js, with values in the place of {name}.
+// own returns the value of a key in an object of this page. The key may come from
+// outside and be anything, such as "constructor".
+const own = (object, key) => Object.hasOwn(object, key) ? object[key] : undefined;
+
+// t returns a text of texts.js, with values in the place of {name}. A key that has
+// none is returned as it is.
 function t(key, values = {}) {
-  const text = texts[key]?.[language === "zh" ? 1 : 0] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const text = own(texts, key);
+  if (!text) return key;
+  return text[language === "zh" ? 1 : 0].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 // detail returns what the library says of a release, in the language that is chosen.
@@ -56,14 +62,19 @@ let ids = {}; // public ids by name
 const phones = [];
 const lines = []; // of all conversations, as they came
 const users = { alice: "Alice", bob: "Bob", mallory: "Mallory" };
-const nameOf = (name) => users[name] || (name === "team" ? "Team" : name);
+const nameOf = (name) => own(users, name) || (name === "team" ? "Team" : name);
 
 // What a screen-capture notice says, by the operation in its content.
 const notices = { openScreenNtf: "open", closeScreenNtf: "close", sendScreenNtf: "shotBy" };
 const operation = (line) => line.objectName === "ST:ConNtf" ? contentOf(line).operation : "";
 
+// contentOf returns the strings in the content of a message, which may be anything.
 function contentOf(line) {
-  try { return JSON.parse(line.content) || {}; } catch { return {}; } // a type of its own may hold anything
+  try {
+    return Object.fromEntries(Object.entries(JSON.parse(line.content)).filter(([, value]) => typeof value === "string"));
+  } catch {
+    return {};
+  }
 }
 
 // between names the private conversation of two users.
@@ -73,6 +84,7 @@ const between = (a, b) => [a, b].sort().join("+");
 // {conversation, from, users, objectName, content} or {conversation, phone, text()}.
 function addLine(line) {
   lines.push(line);
+  if (lines.length > 500) lines.shift();
   for (const phone of phones) phone.hear(line);
 }
 
@@ -80,7 +92,7 @@ class Phone {
   constructor(user) {
     this.user = user;
     this.group = false; // which conversation is open
-    this.unread = {}; // by conversation
+    this.unread = new Set(); // of conversations
     this.set = 0;
     this.root = $("#phone").content.cloneNode(true).firstElementChild;
     $(".pair").append(this.root);
@@ -105,7 +117,7 @@ class Phone {
 
   become(user) {
     this.user = user;
-    this.unread = {};
+    this.unread.clear();
     for (const phone of phones) phone.render();
     this.refresh();
   }
@@ -167,7 +179,7 @@ class Phone {
       if (operation(line) === "closeScreenNtf") this.setSwitch(false);
       return this.show(line);
     }
-    this.unread[line.conversation] = true;
+    this.unread.add(line.conversation);
     this.renderTabs();
   }
 
@@ -191,7 +203,7 @@ class Phone {
   element(line) {
     if (line.phone) return make("p", line.refused ? "told refused" : "told", line.text());
     const mine = line.from === this.user;
-    const notice = notices[operation(line)];
+    const notice = own(notices, operation(line));
     if (notice) return make("p", "told", t(mine ? notice + "Mine" : notice, { name: nameOf(line.from) }));
     const { title, content } = contentOf(line);
     return make("p", mine ? "bubble mine" : "bubble", make("b", "", nameOf(line.from)), title || content || line.content);
@@ -201,7 +213,7 @@ class Phone {
     const tab = (group) => {
       const button = make("button", "", nameOf(group ? "team" : this.partner()));
       button.setAttribute("aria-pressed", group === this.group);
-      if (this.unread[this.conversation(group)]) button.append(make("span", "unread", make("span", "hidden", t("unread"))));
+      if (this.unread.has(this.conversation(group))) button.append(make("span", "unread", make("span", "hidden", t("unread"))));
       button.onclick = () => { this.open(group); $$(".tabs button", this.root)[group ? 1 : 0].focus(); };
       return button;
     };
@@ -218,7 +230,7 @@ class Phone {
     }));
     this.chat.replaceChildren(label("p", "empty", "empty"));
     this.suggest();
-    delete this.unread[this.conversation()];
+    this.unread.delete(this.conversation());
     lines.filter((line) => line.conversation === this.conversation() && this.isFor(line)).forEach((line) => this.show(line));
     this.renderTabs();
   }
@@ -463,6 +475,7 @@ async function start() {
     addLine({ ...d, conversation: d.to === "team" ? "team" : between(d.from, d.to) });
   });
   events.addEventListener("exchange", (e) => showExchange(JSON.parse(e.data)));
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) $("#wire").prepend(label("p", "problem", "refusedEvents")); };
 
   for (const phone of phones) await phone.refresh();
   await readMobile();

@@ -36,6 +36,7 @@ const texts = {
 
   wire: ["Over the wire", "网络上的数据"],
   wireLead: ["Every request to the library’s endpoints and its answer, and what went on to the chat cloud. The newest is on top; curl lines that you paste show up, too.", "发给本库各接口的每个请求和响应，以及转发给融云的内容。最新的在最上面；你粘贴执行的 curl 命令也会出现。"],
+  refusedEvents: ["The server does not send events to this window, because it is open in too many. Close one and reload.", "页面打开得太多，服务器不再向此窗口推送数据。请关闭一个窗口后刷新。"],
   nobody: ["not logged in", "未登录"],
   request: ["Request", "请求"],
   answer: ["Answer", "响应"],

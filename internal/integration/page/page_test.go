@@ -58,6 +58,7 @@ func TestPage(t *testing.T) {
 		"the rollout moves with the file":       testRollout,
 		"mobile versions and the square":        testMobile,
 		"both languages, by choice":             testLanguages,
+		"names of JavaScript's own are text":    testForeignNames,
 		"fits narrow and wide, light and dark":  testWidths,
 		"a reload shows the conversation again": testReload,
 	} {
@@ -68,6 +69,7 @@ func TestPage(t *testing.T) {
 	t.Run("Chinese, by the language of the browser", func(t *testing.T) {
 		testChinese(t, openTab(t, chromium, servePage(t, program), "zh-CN", 360))
 	})
+	t.Run("too many windows", func(t *testing.T) { testTooMany(t, chromium, servePage(t, program)) })
 	t.Run("another server in the place of this one", func(t *testing.T) { testRestart(t, program, chromium) })
 	if *pictures {
 		for language, name := range map[string]string{"en-US": "en", "zh-CN": "zh"} {
@@ -270,6 +272,65 @@ func testLanguages(t *testing.T, b *tab) {
 	value[*string](b, `localStorage.clear()`)
 }
 
+// testForeignNames sends what an object of JavaScript already has a property for, and
+// values that are no text where the page shows text.
+func testForeignNames(t *testing.T, b *tab) {
+	b.sees(`phone(1).switch === "false" && text("#update .offered") !== ""`)
+	base := value[string](b, "location.origin")
+	post := func(endpoint, user, body string) {
+		r := testhost.Must(http.NewRequestWithContext(t.Context(), "POST", base+"/misc/"+endpoint, strings.NewReader(body)))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-User", user)
+		response := testhost.Must(http.DefaultClient.Do(r))
+		require.NoError(t, response.Body.Close())
+	}
+	var want []string
+	for _, m := range [][3]string{
+		{"X:Own", `{"title":{"toString":1}}`, `Bob{"title":{"toString":1}}`},
+		{"X:Own", `{"content":["<b>"],"title":0}`, `Bob{"content":["<b>"],"title":0}`},
+		{"X:Own", `{"title":null,"content":"as text"}`, "Bobas text"},
+		{"X:Own", `"null"`, "Bobnull"},
+		{"ST:ConNtf", `{"operation":"constructor"}`, `Bob{"operation":"constructor"}`},
+		{"ST:ConNtf", `{"operation":{"toString":1}}`, `Bob{"operation":{"toString":1}}`},
+		{"ST:ConNtf", `{"operation":"__proto__"}`, `Bob{"operation":"__proto__"}`},
+	} {
+		post("send_message", "bob", fmt.Sprintf(`{"conversationType":"PRIVATE","targetId":"kFpN4KiZn","objectName":%q,"content":%s}`, m[0], m[1]))
+		want = append(want, m[2])
+	}
+	for _, name := range []string{"constructor", "toString", "__proto__"} {
+		post("send_sc_msg", name, "{}")
+		b.sees(fmt.Sprintf(`text("#wire .who") === %q`, name))
+	}
+	same := fmt.Sprintf(`phone(1).lines.join() === %q`, strings.Join(want, ","))
+	b.sees(same)
+	for _, language := range []string{"zh", "en"} {
+		b.click("[data-lang=" + language + "]")
+		b.sees(same + fmt.Sprintf(` && $("[data-lang=%s]").getAttribute("aria-pressed") === "true"`, language))
+		b.sees(`$$("[data-t]").every((e) => e.textContent === t(e.dataset.t))`)
+	}
+	b.sees(`t("constructor") === "constructor" && t("{constructor} {x}") === "{constructor} {x}"`)
+	b.click(".phone:nth-child(1) .send")
+	b.sees(`phone(1).last.startsWith("Alice")`)
+	value[*string](b, `localStorage.clear()`)
+}
+
+// testTooMany opens the page when the server already has all the streams of events that
+// it lets be open.
+func testTooMany(t *testing.T, chromium context.Context, base string) {
+	for {
+		r := testhost.Must(http.NewRequestWithContext(t.Context(), "GET", base+"/demo/events", nil))
+		response := testhost.Must(http.DefaultClient.Do(r))
+		defer response.Body.Close()
+		if response.StatusCode == 503 {
+			break
+		}
+		require.Equal(t, 200, response.StatusCode)
+	}
+	b := openTab(t, chromium, base, "en-US", 1280)
+	b.sees(`text("#wire .problem").includes("open in too many")`)
+	b.sees(`text("#update .offered") !== ""`) // the rest works
+}
+
 func testChinese(t *testing.T, b *tab) {
 	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "试用 misc"`)
 	b.sees(`text("#update .offered") === "2.1.0update可更新到此版本"`)
@@ -432,7 +493,7 @@ func openTab(t *testing.T, chromium context.Context, base, language string, widt
 			fmt.Fprintln(&wrong, "console:", e.Type, e.Args)
 		case *cdplog.EventEntryAdded:
 			// The browser itself logs each refusal that the page shows, and a server that stops.
-			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of 40[^4]|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
+			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of (40[^4]|503)|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
 				fmt.Fprintln(&wrong, "log:", e.Entry.Text, e.Entry.URL)
 			}
 		case *network.EventRequestWillBeSent:
