@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -104,10 +107,7 @@ func TestLargeRequestsAreNotKept(t *testing.T) {
 		require.NoError(t, err)
 		r.Header.Set("X-User", "alice")
 		r.Header.Set("Content-Type", "application/json")
-		response, err := http.DefaultClient.Do(r)
-		require.NoError(t, err)
-		require.NoError(t, response.Body.Close())
-		require.Equal(t, 200, response.StatusCode) // the host got the whole body
+		require.Equal(t, 200, status(t, r)) // the host got the whole body
 	}
 	events, _ := p.wire.since(0)
 	kept := 0
@@ -148,6 +148,71 @@ func TestEventStreamsAreLimitedAndShareTheirWork(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
+func TestTheStoryShowsAWithdrawalAndItsFix(t *testing.T) {
+	p, base := servedPage(t)
+	for chapter, want := range []string{
+		"2.0.0: 12 get 2.2.0-beta.1 (update), 23 get 2.1.0 (update), 72 get nothing (rollout), 10 get nothing (no-id); " +
+			"1.0.2: 12 get 2.1.0 (update), 43 get 2.0.0 (update), 8 get nothing (os); 1.0.0: 20 get 1.0.2 (update)",
+		"2.2.0-beta.1: 12 get nothing (current); 2.1.0: 35 get nothing (current); 2.0.0: 125 get nothing (current); 1.0.2: 20 get 2.0.0 (update), 8 get nothing (os)",
+		"2.2.0-beta.1: 12 get nothing (current); 2.1.0: 35 get 2.1.1 (update); 2.0.0: 11 get 2.1.1 (update), 124 get nothing (rollout), 10 get nothing (no-id); 1.0.2: 8 get nothing (os)",
+		"2.2.0-beta.1: 12 get nothing (current); 2.1.1: 46 get nothing (current); 2.0.0: 134 get 2.1.1 (update); 1.0.2: 8 get nothing (os)",
+	} {
+		require.Equal(t, 204, send(t, http.MethodPut, fmt.Sprintf("%s/demo/chapters/%d", base, chapter)))
+		shown := p.current()
+		assert.Equal(t, chapter, shown.Chapter)
+		assert.Equal(t, want, inWords(shown.Groups))
+		file, err := os.ReadFile(p.releases)
+		require.NoError(t, err)
+		assert.Equal(t, p.story[chapter].text, string(file))
+
+		if chapter == 2 { // the place in the rollout would have let a few of the 35 through
+			inside := 0
+			for _, n := range shown.Groups[1].Installations {
+				n.install("2.0.0")
+				if p.source.Releases().Choose(n.parsed()).Release != nil {
+					inside++
+				}
+			}
+			assert.Less(t, inside, 10)
+		}
+	}
+	for _, chapter := range []string{"4", "-1", "x"} {
+		assert.Equal(t, 404, send(t, http.MethodPut, base+"/demo/chapters/"+chapter))
+	}
+
+	// Another file is none of the story's, and back in it everything is as before.
+	require.NoError(t, os.WriteFile(p.releases, []byte(p.story[2].text+" "), 0o600))
+	p.looked = time.Time{}
+	assert.Equal(t, -1, p.current().Chapter)
+	require.Equal(t, 204, send(t, http.MethodPut, base+"/demo/chapters/0"))
+	assert.Equal(t, 0, p.current().Chapter)
+	assert.Equal(t, "2.0.0", p.current().Groups[0].Version)
+}
+
+// inWords describes groups, with the offers of each in the order of its releases.
+func inWords(groups []group) string {
+	var words []string
+	for _, g := range groups {
+		counts := map[string]int{}
+		for _, n := range g.Installations {
+			counts[fmt.Sprintf("get %s (%s)", cmp.Or(n.Offered, "nothing"), n.Reason)]++
+		}
+		var parts []string
+		for _, offer := range []string{"2.2.0-beta.1 (update)", "2.1.1 (update)", "2.1.0 (update)", "2.0.0 (update)", "1.0.2 (update)",
+			"nothing (rollout)", "nothing (no-id)", "nothing (os)", "nothing (current)"} {
+			if n := counts["get "+offer]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d get %s", n, offer))
+			}
+			delete(counts, "get "+offer)
+		}
+		if len(counts) > 0 {
+			parts = append(parts, fmt.Sprint(counts))
+		}
+		words = append(words, g.Version+": "+strings.Join(parts, ", "))
+	}
+	return strings.Join(words, "; ")
+}
+
 // servedPage serves a page until the test ends, and returns it with its URL.
 func servedPage(t *testing.T) (*page, string) {
 	t.Helper()
@@ -171,6 +236,18 @@ func get(t *testing.T, url, name, value string) int {
 	if name != "" {
 		r.Header.Set(name, value)
 	}
+	return status(t, r)
+}
+
+func send(t *testing.T, method, url string) int {
+	t.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	require.NoError(t, err)
+	return status(t, r)
+}
+
+func status(t *testing.T, r *http.Request) int {
+	t.Helper()
 	response, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())

@@ -275,6 +275,7 @@ const form = $("#update form");
 const examples = {
   exMac: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-6"],
   exOther: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-3"],
+  exBadRelease: ["2.1.0", "darwin", "arm64", "14.5", "", "mac-3"],
   exStep: ["1.0.0", "win32", "x64", "10.0.19045", "", "pc-1"],
   exForced: ["0.9.0", "win32", "x64", "10.0.19045", "", "pc-2"],
   exOld: ["1.0.2", "darwin", "x64", "10.15.7", "", "mac-1"],
@@ -329,7 +330,7 @@ function showUpdate() {
 
 // ---- Rollout
 
-let catalog; // the state that page.go describes
+let catalog; // the state in page.go
 let based; // the file's text that the editor was filled with
 let refusal; // why that text of the editor was not saved: {box, key, problem}
 const colours = new Map(); // by version, as they are first seen
@@ -338,10 +339,11 @@ const slider = $("#percent");
 let moving = false; // until the slider's last value is saved
 let showPercent = () => {}; // of the slider, while it moves
 const saveEvery = 300; // milliseconds
-const rolloutInFile = /("rollout"\s*:\s*)[\d.]+/;
+const rolloutInFile = /("rollout"\s*:\s*)[-+.\deE]+/g;
+const hasRollout = (release) => typeof release.rollout === "number";
 
 function colour(version) {
-  if (version === "current" || version === "held") return version;
+  if (["current", "held", "stuck"].includes(version)) return version;
   if (!colours.has(version)) colours.set(version, "c" + colours.size % 6);
   return colours.get(version);
 }
@@ -367,33 +369,70 @@ function showProblem() {
   $(".problem").textContent = [refusal && `${t(refusal.key)} ${refusal.problem}`, stale].filter(Boolean).join("\n");
 }
 
+const releasesInUse = () => JSON.parse(catalog.good.trim()).releases; // of a byte order mark, too
+const rolling = (releases) => releases.find((r) => hasRollout(r) && !r.withdrawn);
+
 function showCatalog() {
   if (!catalog) return;
-  const { releases } = JSON.parse(catalog.good.trim()); // of a byte order mark, too
+  const releases = releasesInUse();
   releases.forEach((r) => colour(r.version));
-  const rolling = releases.find((r) => typeof r.rollout === "number");
-  slider.disabled = !rolling || !!catalog.problem;
-  if (rolling && !moving && !slider.matches(":active")) slider.value = rolling.rollout;
+  const moved = rolling(releases);
+  slider.disabled = !moved || !!catalog.problem;
+  if (moved && !moving && !slider.matches(":active")) slider.value = moved.rollout;
   showPercent = () => {
-    const words = rolling ? t("percent", { version: rolling.version, percent: slider.value }) : t("noPercent");
+    const words = moved ? t("percent", { version: moved.version, percent: slider.value }) : t("noPercent");
     $(".slider label").textContent = words + (catalog.problem && t("lastGood"));
   };
   showPercent();
-
-  const strip = $(".strip");
-  const counts = new Map();
-  catalog.installations.forEach((n, i) => {
-    const square = strip.children[i] || strip.appendChild(make("span", ""));
-    const group = n.Offered || (n.Reason === "current" ? "current" : "held");
-    square.className = colour(group);
-    square.title = `${n.ClientID}: ${n.Version} ${n.Platform} ${n.Arch} ${n.OSVersion} → ${t(group)}`;
-    counts.set(group, (counts.get(group) || 0) + 1);
-  });
-  const order = [...colours.keys(), "current", "held"].filter((group) => counts.has(group));
-  strip.setAttribute("aria-label", t("stripLabel", { counts: order.map((group) => `${t(group)} ${counts.get(group)}`).join(t("comma")) }));
-  $(".legend").replaceChildren(...order.map((group) => make("li", "", swatch(group), t(group), " ", make("b", "", String(counts.get(group))))));
-  $(".share").textContent = rolling ? t("share", { version: rolling.version, n: counts.get(rolling.version) || 0, all: catalog.possible[rolling.version] || 0 }) : "";
+  $(".groups").replaceChildren(...catalog.groups.map((group) => groupElement(group, releases.find((r) => r.version === group.version)?.withdrawn)));
+  const all = catalog.groups.flatMap((group) => group.installations);
+  const offered = (version) => all.filter((n) => n.offered === version).length;
+  $(".share").textContent = moved ? t("share", { version: moved.version, n: offered(moved.version), all: catalog.possible[moved.version] || 0 }) : "";
+  $$(".steps button").forEach((b, i) => (i === catalog.chapter ? b.setAttribute("aria-current", "step") : b.removeAttribute("aria-current")));
+  const bad = catalog.groups.find((group) => group.version === "2.1.0")?.installations || [];
+  const fixed = bad.filter((n) => n.offered === "2.1.1").length;
+  const runFix = catalog.groups.find((group) => group.version === "2.1.1")?.installations.length;
+  $(".caption").textContent = catalog.chapter < 0 ? t("ownFile")
+    : t("chapter" + catalog.chapter, { offered: offered("2.1.0"), bad: bad.length, fixed, rest: catalog.possible["2.1.1"] - bad.length, others: offered("2.1.1") - fixed, all: offered("2.1.1"), runFix });
   $(".path code").textContent = catalog.path;
+  showProblem();
+}
+
+// kind returns what an installation is coloured by: the release that it is offered or,
+// if there is none, whether it is up to date, waits, or is stuck with a bad release.
+function kind(n, withdrawn) {
+  if (n.offered) return n.offered;
+  if (withdrawn) return "stuck";
+  return n.reason === "current" ? "current" : "held";
+}
+
+// groupElement shows the installations that run one version.
+function groupElement({ version, installations }, withdrawn) {
+  const counts = new Map(); // by kind and reason
+  const strip = make("div", "strip", ...installations.map((n) => {
+    const what = kind(n, withdrawn);
+    const square = make("span", colour(what));
+    square.title = `${n.about}: ${n.version} → ${t(what)} (${n.reason})`;
+    const key = what + " " + n.reason;
+    counts.set(key, (counts.get(key) || 0) + 1);
+    return square;
+  }));
+  const order = [...colours.keys(), "current", "held", "stuck"];
+  const parts = [...counts].map(([key, count]) => [...key.split(" "), count]).sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]) || b[2] - a[2]);
+  strip.setAttribute("role", "img");
+  strip.setAttribute("aria-label", t("stripLabel", { version, counts: parts.map(([what, reason, count]) => `${t(what)} (${reason}) ${count}`).join(t("comma")) }));
+  const head = make("h3", "", t("runs", { version }), make("b", "", String(installations.length)));
+  if (withdrawn) head.append(" ", make("span", "status bad", t("withdrawn", { why: withdrawn })));
+  return make("div", withdrawn ? "group withdrawn" : "group", head, strip,
+    make("ul", "legend", ...parts.map(([what, reason, count]) => make("li", "", swatch(what), make("b", "", String(count)), ` ${t(what)} `, make("code", "", reason)))));
+}
+
+// turnTo publishes a file of the story. It is served within a second.
+async function turnTo(chapter, button) {
+  button.setAttribute("aria-busy", true);
+  const problem = await fetch("/demo/chapters/" + chapter, { method: "PUT" }).then((r) => r.text(), () => t("unreachable"));
+  button.removeAttribute("aria-busy");
+  refusal = problem ? { box: editor.value, key: "notSaved", problem } : undefined;
   showProblem();
 }
 
@@ -422,7 +461,9 @@ async function move() {
   for (let saved; saved !== slider.value;) {
     await new Promise((done) => setTimeout(done, saveEvery));
     saved = slider.value;
-    await save(catalog.text.replace(rolloutInFile, "$1" + saved));
+    const releases = releasesInUse();
+    let before = releases.filter(hasRollout).indexOf(rolling(releases)); // rollouts
+    await save(catalog.text.replace(rolloutInFile, (text, key) => (before-- ? text : key + saved)));
   }
   moving = false;
 }
@@ -461,6 +502,7 @@ async function start() {
   form.onsubmit = (e) => { e.preventDefault(); ask(); };
   form.oninput = showExample;
   slider.oninput = move;
+  $$(".steps button").forEach((b, i) => { b.onclick = () => turnTo(i, b); });
   editor.oninput = showProblem;
   $(".save").onclick = saveEditor;
   $(".revert").onclick = fillEditor;
