@@ -630,17 +630,21 @@ func takePictures(t *testing.T, b *tab, name string) {
 	}
 	time.Sleep(time.Second) // until the flash of the screenshot and the switch have stopped moving
 	require.NoError(t, os.MkdirAll("../../../docs/images", 0o755))
-	for file, clip := range map[string]string{
-		"page-" + name:    `[0, $("#phones").getBoundingClientRect().bottom + 24]`,
-		"rollout-" + name: `[$("#update").getBoundingClientRect().top - 12, $("#update").getBoundingClientRect().bottom + 24]`,
-	} {
+	take := func(file string, width int64, clip string) {
+		b.run(chromedp.EmulateViewport(width, 1000))
 		value[*string](b, `scrollTo(0, 0), document.activeElement.blur()`)
 		edges := value[[]float64](b, clip)
 		quality, beyond := int64(80), true
 		shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
 			Format: "webp", Quality: &quality, CaptureBeyondViewport: &beyond,
-			Clip: &page.Viewport{Y: edges[0], Width: 1440, Height: edges[1] - edges[0], Scale: 1},
+			Clip: &page.Viewport{Y: edges[0], Width: float64(width), Height: edges[1] - edges[0], Scale: 1440 / float64(width)},
 		})
-		require.NoError(t, os.WriteFile("../../../docs/images/"+file+".webp", shot.Data, 0o644))
+		require.NoError(t, os.WriteFile("../../../docs/images/"+file+"-"+name+".webp", shot.Data, 0o644))
 	}
+	take("page", 1440, `[0, $("#phones").getBoundingClientRect().bottom + 24]`)
+
+	b.click(".steps li:nth-child(3) button")
+	b.sees(`$(".steps li:nth-child(3) [aria-current=step]") !== null`)
+	b.click("#rollout summary") // closes the editor
+	take("rollout", 800, `[$("#rollout").getBoundingClientRect().top - 12, $("#rollout").getBoundingClientRect().bottom + 12]`)
 }
