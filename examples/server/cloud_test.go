@@ -29,7 +29,7 @@ func TestACallerWhoGivesUpDoesNotMakeTheCloudFail(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), c.after)
 			defer cancel()
-			sender := &cloud{Messenger: messengerFunc(c.send), patience: patience}
+			sender := &cloud{Messenger: messengerFunc(c.send), turn: newQuotas(20, 100).wait, patience: patience}
 			require.Error(t, sender.Send(ctx, misc.Message{}), c.name)
 			assert.Equal(t, c.failed, sender.failed.Load(), c.name)
 
