@@ -308,6 +308,11 @@ func reloaded(file, version, text string) string {
 }
 
 func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
+	many := `{"releases":[{"version":"1.0.4","withdrawn":"bad"},{"version":"2.0.0","withdrawn":"bad"}`
+	for i := range 21 {
+		many += fmt.Sprintf(`,{"version":"0.1.%d","withdrawn":"bad"}`, i)
+	}
+	many += `]}`
 	const (
 		two       = `{"releases":[{"version":"2.0.0","rollout":50,BUILDS},{"version":"1.0.3",BUILDS},{"version":"0.9.0","withdrawn":"bad"}]}`
 		lowered   = `{"releases":[{"version":"v2.0.0+1","rollout":49.99,BUILDS},{"version":"1.0.4",BUILDS}]}`
@@ -344,6 +349,13 @@ func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
 			{"none again", remove("releases.json"), "1.0.4", missing, refused + `file does not exist"`},
 			{"one that is not offered", swap("releases.json", withdrawn), "", "",
 				reloaded("releases.json", `"2 releases up to 2.0.0"`, withdrawn) + ` changes="2.0.0: withdrawn: bad; 1.0.4: withdrawn: bad"`},
+			{"more changes than a line has room for", swap("releases.json", many), "", "",
+				reloaded("releases.json", `"23 releases up to 2.0.0"`, many) + ` changes="` + func() (changes string) {
+					for i := 20; i > 0; i-- {
+						changes += fmt.Sprintf("0.1.%d: new, withdrawn: bad; ", i)
+					}
+					return changes + `and 1 more"`
+				}()},
 		} {
 			step.do()
 			wait()

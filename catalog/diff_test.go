@@ -69,6 +69,10 @@ linux loses 1.0.0`, `darwin, OS unknown and macOS before 11 and macOS 14 and lat
 win32 x64 and ia32, OS unknown and Windows before 10.0.17763, clients older than 1.0.0: 1.0.0 → nothing newer
 win32 arm64, clients older than 1.0.0: 1.0.0 → nothing newer
 linux and other, clients older than 1.0.0: 1.0.0 → nothing newer`},
+		{"builds for another range of versions of Linux", `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"5.4","max_os":"6.1",URL}]}]}`, `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"4","max_os":"4.15",URL},{"platform":"linux","min_os":"5.10","max_os":"5.10",URL}]}]}`, `Linux from 4 to before 4.16 gains 1.0.0
+Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2 loses 1.0.0`, `Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2, clients older than 1.0.0: 1.0.0 → nothing newer
+Linux from 4 to before 4.16, clients older than 1.0.0: nothing newer → 1.0.0`},
+		{"any OS that is known", `{"releases":[{"version":"1.0.1","builds":[{"platform":"linux","max_os":"0",URL},{"platform":"linux","min_os":"1",URL}]}]}`, `{"releases":[]}`, "1.0.1: removed", "linux, OS known, clients older than 1.0.1: 1.0.1 → nothing newer"},
 		{"a wider rollout", full, edit(`"rollout": 40`, `"rollout": 60`), `2.0.1: rollout 40 % → 60 %`, ""},
 		{"the end of a rollout", full, edit(`"rollout": 40`, `"rollout": 100`), `2.0.1: rollout 40 % → everyone`, `macOS 12, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
 macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
@@ -107,6 +111,21 @@ macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: noth
 			assert.True(t, d.Complete)
 		})
 	}
+}
+
+func TestADifferenceIsNoLongerThanPeopleRead(t *testing.T) {
+	var with, without strings.Builder
+	for i := range 150 {
+		fmt.Fprintf(&with, `,{"version":"1.0.%d","builds":[{"platform":"linux","min_os":"%[1]d",URL}]}`, i)
+		fmt.Fprintf(&without, `,{"version":"1.0.%d","withdrawn":"bad","builds":[{"platform":"linux","min_os":"%[1]d",URL}]}`, i)
+	}
+	file := func(releases string) []byte {
+		return []byte(abbreviations.Replace(`{"releases":[` + releases[1:] + `]}`))
+	}
+	d := openReleases(t, file(without.String())).Diff(openReleases(t, file(with.String())))
+	assert.Len(t, d.Changes, 150)
+	assert.Len(t, d.Clients, 101)
+	assert.Equal(t, "and more", d.Clients[100])
 }
 
 func TestADifferenceHasTheOtherFilesAndTheNewWarnings(t *testing.T) {

@@ -456,8 +456,6 @@ func (t ties) add(b build, index int) (other int, tied bool) {
 	return 0, false
 }
 
-func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }
-
 // count returns how many CPUs are in c. The empty set, any CPU, counts as more
 // than every named CPU.
 func (c cpus) count() int {

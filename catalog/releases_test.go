@@ -192,6 +192,7 @@ func TestTheErrorOfABadFileIsShort(t *testing.T) {
 		`{"releases":[{"version":"` + long + `","pub_date":"` + long + `","channel":"` + long + `",BUILDS}]}`,
 		`{"` + long + `":1,"releases":[]}`,
 		`{"channels":["` + strings.Repeat(long[:1<<14]+`","`, 14) + `a"],"releases":[` + strings.Repeat(`{"version":"1.0.0","channel":"b",BUILDS},`, 99) + `1]}`,
+		`{"releases":[{"version":"1.0.0","notes":"` + long + `","builds":[` + strings.Repeat(`{"url":"https://x.test/a.zip","platform":"linux"},`, 99) + `BUILD]}]}`,
 	} {
 		_, err := catalog.ParseReleases([]byte(abbreviations.Replace(file)))
 		require.Error(t, err)
