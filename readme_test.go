@@ -19,6 +19,16 @@ func read(t *testing.T, file string) string {
 	return string(b)
 }
 
+// anchors returns the anchors that GitHub makes from the headings of a page.
+func anchors(t *testing.T, file string) (anchors []string) {
+	t.Helper()
+	without := regexp.MustCompile(`[^\pL\d _-]`)
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(code.ReplaceAllString(read(t, file), ""), -1) {
+		anchors = append(anchors, "#"+strings.ReplaceAll(strings.ToLower(without.ReplaceAllString(heading[1], "")), " ", "-"))
+	}
+	return anchors
+}
+
 func TestTheHostProgramOfTheREADMEIsTheOneThatCompiles(t *testing.T) {
 	program := read(t, "examples/host/main.go")
 	assert.LessOrEqual(t, strings.Count(program, "\n"), 60)
@@ -34,8 +44,17 @@ func TestTheREADMEIsShort(t *testing.T) {
 
 func TestBothLanguagesHaveTheSameCodeTablesNamesNumbersAndLinks(t *testing.T) {
 	comment := regexp.MustCompile(`(?m)(^ *| +)(//|#|--) .*$`)
-	pages := strings.NewReplacer(".zh-CN.md", ".md", "-zh.webp", "-en.webp", "#行为差异", "#what-differs")
-	for _, page := range []string{"README", "docs/migrating"} {
+	pairs := []string{"README", "docs/migrating", "docs/releases"}
+	inEnglish := []string{".zh-CN.md", ".md", "-zh.webp", "-en.webp"} // the targets of Chinese links
+	for _, page := range pairs {
+		english, chinese := anchors(t, page+".md"), anchors(t, page+".zh-CN.md")
+		require.Len(t, chinese, len(english), "headings of %s", page)
+		for i, anchor := range chinese {
+			inEnglish = append(inEnglish, anchor+")", english[i]+")")
+		}
+	}
+	pages := strings.NewReplacer(inEnglish...)
+	for _, page := range pairs {
 		english, chinese := read(t, page+".md"), pages.Replace(read(t, page+".zh-CN.md"))
 		blocks := func(text string) []string { // with comments in either language
 			return code.FindAllString(comment.ReplaceAllString(text, ""), -1)
