@@ -113,7 +113,7 @@ type Config struct {
 	//
 	//	&http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(3 * time.Second))} // right
 	//	&http.Client{Transport: http.DefaultTransport}                                          // wrong
-	HTTPClient *http.Client `json:"-"`
+	HTTPClient *http.Client `json:"-" xml:"-"`
 }
 
 // New returns a Client for cfg, or an error that names every problem with cfg.
