@@ -26,7 +26,7 @@ var _ misc.Messenger = (*Client)(nil)
 type Client struct {
 	cfg      Config        // without the secret
 	secret   func() string // a function, because fmt prints only its address
-	patience time.Duration // a host that was cut off before that has not failed
+	patience time.Duration // a host that was cut off earlier has not failed
 	http     *http.Client
 	hosts    *hosts
 }
