@@ -142,24 +142,24 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	defer tick.Stop()
 	var shown *state
 	for {
-		var out []byte
+		var out [][]byte // shared by all streams
 		if current := p.current(); current != shown {
 			shown = current
-			out = append(out, current.event...)
+			out = append(out, current.event)
 		}
 		events, grown := p.wire.since(last)
 		for _, e := range events {
-			out = append(out, e.data...)
+			out = append(out, e.data)
 			last = e.id
 		}
-		if len(out) > 0 {
+		for _, data := range out {
 			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http supports it
-			if _, err := w.Write(out); err != nil {
+			if _, err := w.Write(data); err != nil {
 				return
 			}
-			if err := stream.Flush(); err != nil {
-				return
-			}
+		}
+		if err := stream.Flush(); err != nil {
+			return
 		}
 		select {
 		case <-grown:

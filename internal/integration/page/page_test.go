@@ -271,7 +271,7 @@ func testStory(t *testing.T, b *tab) {
 	turn(2, "2.1.0 loses drafts, so the file says that it is withdrawn. Nobody is offered it any more; the 35 that already run it wait for a fix.",
 		"2.1.0 会丢失草稿，因此在文件中标记为撤回，不再提供给任何人；已经装上它的 35 台电脑等待修复版本。")
 	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 no fix yet current", group(2))
-	b.sees(`$$(".group.withdrawn .stuck").length === 36 && $("#percent").disabled`) // with the legend's
+	b.sees(`$$(".group.withdrawn .stuck").length === 36 && $("#percent").disabled`)                        // with the legend's
 	b.sees(`$("textarea").value.includes('"withdrawn": "loses drafts"') && $("textarea").scrollTop > 100`) // the line is in view
 
 	turn(3, "2.1.1 mends it and is published at 10 %. All 35 that run the withdrawn release are offered the fix at once, whatever their place in the rollout. "+
