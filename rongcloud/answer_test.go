@@ -176,6 +176,18 @@ func TestAnErrorHasAtMost256BytesOfTheCloudsWords(t *testing.T) {
 	}
 }
 
+func TestAnErrorOfTheTransportIsOneLine(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("x509: certificate is valid for \x1b[2J\nforged\u2028" + strings.Repeat("x", 60_000))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, cause }),
+	}})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrUnreachable)
+	assert.ErrorContains(t, err, "is valid for ?[2J?forged?xxx")
+	assert.LessOrEqual(t, len(err.Error()), 600)
+}
+
 // net/http reads the Location even of a redirect that it is told not to follow.
 func TestARedirectIsARefusalWhateverItsLocation(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sealtalk-go/misc"
 )
@@ -26,7 +27,7 @@ var _ misc.Messenger = (*Client)(nil)
 type Client struct {
 	cfg      Config        // without the secret
 	secret   func() string // a function, because fmt prints only its address
-	patience time.Duration // a host that was cut off before that has not failed
+	patience time.Duration // a host that was cut off earlier has not failed
 	http     *http.Client
 	hosts    *hosts
 }
@@ -184,7 +185,13 @@ func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		err = wrapped.Err // the rest is the endpoint, once more
 	}
-	if text := clip(mask(err.Error())); text != err.Error() {
+	oneLine := func(r rune) rune { // names in certificates may hold anything
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}
+	if text := strings.Map(oneLine, clip(mask(err.Error()))); text != err.Error() {
 		err = errors.New(text)
 	}
 	return attempt{fmt.Errorf("rongcloud: %w: %s: %w (request %s)", reason, endpoint, err, p.requestID), conn.mayExist(), cutOff}

@@ -51,9 +51,11 @@ func isHostFailure(err error) bool {
 func (c *Client) firstShare(ctx context.Context) time.Duration {
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	share := min(c.patience, left*2/3)
-	if c.cfg.Idempotent {
-		share = min(max(share, left/2), msgRandomWindow/2)
+	if c.patience > left*2/3 { // too little to tell that the host has failed
+		return left / 2
 	}
-	return share
+	if c.cfg.Idempotent {
+		return min(max(c.patience, left/2), msgRandomWindow/2)
+	}
+	return c.patience
 }

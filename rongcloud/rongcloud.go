@@ -97,10 +97,11 @@ type Config struct {
 	//
 	// If there is a backup host, the first attempt must get a connection within
 	// Timeout/3; if Idempotent is set, it must instead get its answer within
-	// Timeout/2, and within 30 seconds. If the context has a deadline before the
-	// end of Timeout, neither takes more than two thirds of the time until then.
-	// The Client's own transport gives a TCP connection and a TLS handshake
-	// Timeout/3 each.
+	// Timeout/2, and within 30 seconds. If the context ends before Timeout does,
+	// the first attempt has at most two thirds of the time until then. Less than
+	// Timeout/3 is too little to leave a host that hangs, so Timeout should be no
+	// longer than what your requests have. The Client's own transport gives a TCP
+	// connection and a TLS handshake Timeout/3 each.
 	Timeout time.Duration
 
 	// HTTPClient makes the requests. Its CheckRedirect is not used: no redirect
@@ -113,7 +114,7 @@ type Config struct {
 	//
 	//	&http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(3 * time.Second))} // right
 	//	&http.Client{Transport: http.DefaultTransport}                                          // wrong
-	HTTPClient *http.Client `json:"-"`
+	HTTPClient *http.Client `json:"-" xml:"-"`
 }
 
 // New returns a Client for cfg, or an error that names every problem with cfg.

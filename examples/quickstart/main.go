@@ -7,7 +7,8 @@
 //	go run ./examples/quickstart -listen 127.0.0.1:8585
 //
 // With -listen it keeps running instead. It serves a page with two phones to
-// try the endpoints on, and prints curl commands to paste.
+// try the endpoints on, and with a release that is rolled out, withdrawn and
+// fixed. It prints curl commands to paste.
 package main
 
 import (

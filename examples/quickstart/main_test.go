@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -168,6 +169,7 @@ func TestTheStoryShowsAWithdrawalAndItsFix(t *testing.T) {
 		if chapter == 2 { // the place in the rollout would have let a few of the 35 through
 			inside := 0
 			for _, n := range shown.Groups[1].Installations {
+				n.query = maps.Clone(n.query)
 				n.install("2.0.0")
 				if p.source.Releases().Choose(n.parsed()).Release != nil {
 					inside++

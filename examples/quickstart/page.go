@@ -43,8 +43,7 @@ type page struct {
 	wire     *wire
 	releases string        // the path of the file
 	streams  chan struct{} // holds one for each that is open
-
-	story []chapter
+	story    []chapter
 
 	mu      sync.Mutex
 	chapter int            // of the story, that the installations are in
@@ -72,7 +71,7 @@ func newPage() (*page, error) {
 		host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), streams: make(chan struct{}, maxStreams),
 		story: chapters, all: installations(),
 	}
-	p.current() // the file is valid now
+	p.current() // as long as the file is valid
 	return p, nil
 }
 
@@ -142,24 +141,24 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	defer tick.Stop()
 	var shown *state
 	for {
-		var out []byte
+		var out [][]byte // shared by all streams
 		if current := p.current(); current != shown {
 			shown = current
-			out = append(out, current.event...)
+			out = append(out, current.event)
 		}
 		events, grown := p.wire.since(last)
 		for _, e := range events {
-			out = append(out, e.data...)
+			out = append(out, e.data)
 			last = e.id
 		}
-		if len(out) > 0 {
+		for _, data := range out {
 			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http supports it
-			if _, err := w.Write(out); err != nil {
+			if _, err := w.Write(data); err != nil {
 				return
 			}
-			if err := stream.Flush(); err != nil {
-				return
-			}
+		}
+		if err := stream.Flush(); err != nil {
+			return
 		}
 		select {
 		case <-grown:
@@ -205,14 +204,9 @@ func (p *page) current() *state {
 	if err == nil {
 		_, err = catalog.ParseReleases(text)
 	}
-	switch {
-	case err == nil:
-		s.Good = s.Text
-	default:
-		s.Problem = err.Error()
-		if p.state != nil {
-			s.Good = p.state.Good
-		}
+	s.Good = s.Text
+	if err != nil {
+		s.Problem, s.Good = err.Error(), p.state.Good
 	}
 	for p.ask(p.all); p.source.Releases() != s.releases; p.ask(p.all) { // all of one file
 		s.releases = p.source.Releases()

@@ -95,7 +95,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      cfg.limits.write,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    16 << 10, // spans that wait for the collector keep parts of it
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)

@@ -214,9 +214,9 @@ func TestNoRequestHidesItselfOrOthersFromTheTraces(t *testing.T) {
 		"GET /misc/latest_update?version=\xff HTTP/1.1\r\n",
 		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: \xff\r\n",
 		"GET /misc/client_version HTTP/1.1\r\nX-Forwarded-For: \xff\r\n",
-		"GET /" + strings.Repeat("%ff", 20_000) + " HTTP/1.1\r\n",
-		strings.Repeat("M", 60_000) + " / HTTP/1.1\r\n",
-		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: " + strings.Repeat("\xff", 60_000) + "\r\n",
+		"GET /" + strings.Repeat("%ff", 5_000) + " HTTP/1.1\r\n",
+		strings.Repeat("M", 15_000) + " / HTTP/1.1\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: " + strings.Repeat("\xff", 15_000) + "\r\n",
 		"GET /misc/client_version HTTP/1.1\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n",
 		"GET /misc/client_version HTTP/1.1\r\nTraceparent: \xff\r\nTracestate: \xff=\xff\r\n",
 		"GET /misc/client_version HTTP/1.1\r\n",
@@ -266,31 +266,42 @@ func TestABadVariableOfTheExporterIsAnErrorWithoutItsValue(t *testing.T) {
 	}
 }
 
-// Package net/http writes to the standard logger what a host sends behind an answer.
-func TestTheStandardLoggerWritesIntoTheLogWithoutASignature(t *testing.T) {
+// Package net/http writes to the standard logger what a host sends behind an answer, and quotes what it cannot read.
+func TestWhatAHostEchoesIsMaskedInLogAndTraces(t *testing.T) {
+	spans := collect(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
 	const secret = "Y1W2MeFwwwRxa0"
+	signatures := make(chan string, 2)
 	go func() {
-		for {
+		for _, answer := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"code\":200}", "HTTP/1.1 200 OK\r\n"} {
 			conn, err := listener.Accept()
-			if err != nil {
+			if !assert.NoError(t, err) {
 				return
 			}
+			defer conn.Close()
 			r, err := http.ReadRequest(bufio.NewReader(conn))
 			if !assert.NoError(t, err) {
 				return
 			}
 			_, _ = io.Copy(io.Discard, r.Body)
-			fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"code\":200}%s %s echoed\n%s", secret, r.Header.Get("Signature"), strings.Repeat("\x00", 3000))
+			signatures <- r.Header.Get("Signature")
+			fmt.Fprintf(conn, "%s%s %s echoed%s\r\n\r\n", answer, secret, r.Header.Get("Signature"), strings.Repeat("\x00", 3000))
 		}
 	}()
 	in := start(t, testConfig(t, t.TempDir(), "-log", "json", "-rongcloud", "http://"+listener.Addr().String(), "-app-key", "key", "-app-secret", secret))
 	in.login(1)
 	require.Equal(t, http.StatusOK, in.do("POST", "/misc/send_sc_msg", toFriend).status)
 	require.Eventually(t, func() bool { return strings.Contains(in.log.String(), "echoed") }, 30*time.Second, time.Millisecond)
+	require.Equal(t, http.StatusBadGateway, in.do("POST", "/misc/send_sc_msg", toFriend).status)
 	in.stop()
 	assert.Regexp(t, `"level":"WARN","msg":"standard logger","line":"Unsolicited response .*\[secret\] \[signature\] echoed.*…"}`, in.log.String())
-	assert.NotContains(t, in.log.String(), secret)
+	traces := fmt.Sprint(spans())
+	assert.Contains(t, traces, "[secret] [signature] echoed")
+	for _, hidden := range []string{secret, <-signatures, <-signatures} {
+		require.NotEmpty(t, hidden)
+		assert.NotContains(t, in.log.String(), hidden)
+		assert.NotContains(t, traces, hidden)
+	}
 }

@@ -358,8 +358,12 @@ function hearCatalog(state) {
   if (answered) ask();
 }
 
+// fillEditor shows the file, from where it has changed.
 function fillEditor() {
+  const before = editor.value.split("\n"), after = catalog.text.split("\n");
   editor.value = based = catalog.text;
+  const changed = before.length > 1 ? after.findIndex((line, i) => line !== before[i]) : 0;
+  editor.scrollTop = editor.scrollHeight / after.length * Math.max(changed - 3, 0);
   showProblem();
 }
 
@@ -408,23 +412,27 @@ function kind(n, withdrawn) {
 
 // groupElement shows the installations that run one version.
 function groupElement({ version, installations }, withdrawn) {
+  const order = [...colours.keys(), "current", "held", "stuck"];
+  const words = (what, reason) => {
+    if (colours.has(what)) return "→ " + what;
+    return t(what === "held" ? "held-" + reason : what);
+  };
   const counts = new Map(); // by kind and reason
   const strip = make("div", "strip", ...installations.map((n) => {
     const what = kind(n, withdrawn);
     const square = make("span", colour(what));
-    square.title = `${n.about}: ${n.version} → ${t(what)} (${n.reason})`;
+    square.title = `${n.about}: ${words(what, n.reason)} (${n.reason})`;
     const key = what + " " + n.reason;
     counts.set(key, (counts.get(key) || 0) + 1);
     return square;
   }));
-  const order = [...colours.keys(), "current", "held", "stuck"];
   const parts = [...counts].map(([key, count]) => [...key.split(" "), count]).sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]) || b[2] - a[2]);
   strip.setAttribute("role", "img");
-  strip.setAttribute("aria-label", t("stripLabel", { version, counts: parts.map(([what, reason, count]) => `${t(what)} (${reason}) ${count}`).join(t("comma")) }));
+  strip.setAttribute("aria-label", t("stripLabel", { version, counts: parts.map(([what, reason, count]) => `${count} ${words(what, reason)} (${reason})`).join(t("comma")) }));
   const head = make("h3", "", t("runs", { version }), make("b", "", String(installations.length)));
   if (withdrawn) head.append(" ", make("span", "status bad", t("withdrawn", { why: withdrawn })));
   return make("div", withdrawn ? "group withdrawn" : "group", head, strip,
-    make("ul", "legend", ...parts.map(([what, reason, count]) => make("li", "", swatch(what), make("b", "", String(count)), ` ${t(what)} `, make("code", "", reason)))));
+    make("ul", "legend", ...parts.map(([what, reason, count]) => make("li", "", swatch(what), make("b", "", String(count)), ` ${words(what, reason)} `, make("code", "", reason)))));
 }
 
 // turnTo publishes a file of the story. It is served within a second.

@@ -182,11 +182,11 @@ func testUpdate(t *testing.T, b *tab) {
 
 func testRollout(t *testing.T, b *tab) {
 	const offered = `$$(".group").map((g) => [...g.querySelectorAll("h3, li")].map((e) => e.textContent).join(", ")).join("; ")`
-	b.sees(offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 23 2.1.0 update, 72 nothing yet rollout, 10 nothing yet no-id; ` +
-		`Run 1.0.2: 63, 12 2.1.0 update, 43 2.0.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`)
+	b.sees(offered + ` === "Run 2.0.0: 117, 12 → 2.2.0-beta.1 update, 23 → 2.1.0 update, 72 wait for their turn rollout, 10 send no id no-id; ` +
+		`Run 1.0.2: 63, 12 → 2.1.0 update, 43 → 2.0.0 update, 8 no build for their OS os; Run 1.0.0: 20, 20 → 1.0.2 update"`)
 	b.sees(`text(".share") === "2.1.0 is offered to 35 of the 172 that can install it"`)
 	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label") === "Of those that run 2.0.0: ` +
-		`2.2.0-beta.1 (update) 12, 2.1.0 (update) 23, nothing yet (rollout) 72, nothing yet (no-id) 10"`)
+		`12 → 2.2.0-beta.1 (update), 23 → 2.1.0 (update), 72 wait for their turn (rollout), 10 send no id (no-id)"`)
 	b.sees(`text(".steps [aria-current=step]") === "2.1.0 at 25 %" && text(".caption").startsWith("2.1.0 is published at 25 %: 35 installations are offered it.")`)
 
 	// Somebody edits the file.
@@ -198,7 +198,7 @@ func testRollout(t *testing.T, b *tab) {
 		require.NoError(t, os.Rename(path+".mine", path))
 	}
 	write(strings.Replace(string(original), `"rollout": 25`, `"rollout": 100`, 1))
-	const all = offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 105 2.1.0 update; Run 1.0.2: 63, 55 2.1.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`
+	const all = offered + ` === "Run 2.0.0: 117, 12 → 2.2.0-beta.1 update, 105 → 2.1.0 update; Run 1.0.2: 63, 55 → 2.1.0 update, 8 no build for their OS os; Run 1.0.0: 20, 20 → 1.0.2 update"`
 	b.sees(all)
 	b.sees(`text(".slider label") === "Rollout of 2.1.0: 100 %" && $("#percent").value === "100"`)
 
@@ -218,7 +218,7 @@ func testRollout(t *testing.T, b *tab) {
 
 	// The slider edits the file, and so does the editor.
 	b.run(chromedp.Focus(chromedp.CSS("#percent")), chromedp.KeyEvent(kb.Home))
-	b.sees(offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 105 nothing yet rollout; Run 1.0.2: 63, 55 2.0.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`)
+	b.sees(offered + ` === "Run 2.0.0: 117, 12 → 2.2.0-beta.1 update, 105 wait for their turn rollout; Run 1.0.2: 63, 55 → 2.0.0 update, 8 no build for their OS os; Run 1.0.0: 20, 20 → 1.0.2 update"`)
 	b.sees(`$(".steps [aria-current]") === null && text(".caption").startsWith("You have changed the file")`)
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -271,14 +271,14 @@ func testStory(t *testing.T, b *tab) {
 	turn(2, "2.1.0 loses drafts, so the file says that it is withdrawn. Nobody is offered it any more; the 35 that already run it wait for a fix.",
 		"2.1.0 会丢失草稿，因此在文件中标记为撤回，不再提供给任何人；已经装上它的 35 台电脑等待修复版本。")
 	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 no fix yet current", group(2))
-	b.sees(`$$(".group.withdrawn .stuck").length === 36 && $("#percent").disabled`) // with the legend's
-	b.sees(`$("textarea").value.includes('"withdrawn": "loses drafts"')`)
+	b.sees(`$$(".group.withdrawn .stuck").length === 36 && $("#percent").disabled`)                        // with the legend's
+	b.sees(`$("textarea").value.includes('"withdrawn": "loses drafts"') && $("textarea").scrollTop > 100`) // the line is in view
 
 	turn(3, "2.1.1 mends it and is published at 10 %. All 35 that run the withdrawn release are offered the fix at once, whatever their place in the rollout. "+
 		"Of the 145 others that can install it, 11 are, and the rest follow in their turn.",
 		"2.1.1 修复了问题，以 10 % 的比例发布。正在运行已撤回版本的 35 台电脑全部立即得到修复版本，不受灰度比例限制；其余可以安装它的 145 台中，目前有 11 台，剩下的依次轮到。")
-	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 2.1.1 update", group(2))
-	assert.Equal(t, "Run 2.0.0: 145, 11 2.1.1 update, 124 nothing yet rollout, 10 nothing yet no-id", group(3))
+	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 → 2.1.1 update", group(2))
+	assert.Equal(t, "Run 2.0.0: 145, 11 → 2.1.1 update, 124 wait for their turn rollout, 10 send no id no-id", group(3))
 	b.sees(`text("#update .result p") === "200 OK2.1.1 is offered"`)
 	b.sees(`text("#update .offered") === "2.1.1updateoffered whatever its rollout, since the client runs a withdrawn release"`)
 
