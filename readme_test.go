@@ -66,7 +66,7 @@ func TestBothLanguagesHaveTheSameCodeTablesNamesNumbersAndLinks(t *testing.T) {
 			"headings":    `(?m)^#+ `,
 			"list items":  `(?m)^(- |\d+\. )`,
 			"table cells": `(?m)^\||\|$| \| `,
-			"row heads":   "(?m)^\\| (`(?:GET|POST|misc)[^`]*`|[1-5][0-9]{2})",
+			"row heads":   "(?m)^\\| (`(?:GET|POST|misc)[^`]*`|[1-5][0-9]{2}|([A-Z]+ \\| )?`[^`]*` \\|)",
 			"bold":        `\*\*`,
 			"ratios":      `(?m)\| [0-9.]+ \|$`,
 		} {
