@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,5 +164,21 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 			c.giveBack()
 			soon(func() bool { return answers(200, 200, 200, 200, ready) }, c.part+" is back")
 		})
+	}
+}
+
+func TestAReadinessProbeLearnsWhichWayTheDatabaseFails(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		state string
+	}{
+		{&mysql.MySQLError{Number: 1047, Message: "WSREP has not yet prepared node for application use"}, "not part of the cluster"},
+		{errors.New("the database takes no writes: wsrep_ready is OFF"), "not part of the cluster"},
+		{errors.New("the database takes no writes: read_only is on"), "read-only"},
+		{&pgconn.PgError{Code: "57P03", Message: "the database system is starting up"}, "does not answer"},
+		{fmt.Errorf("connect: %w", pgconn.ErrReadOnlyConnection), "read-only"},
+		{context.DeadlineExceeded, "does not answer"},
+	} {
+		assert.Equal(t, c.state, stateOf(fmt.Errorf("sqlstore: check: %w", c.err)), c.err)
 	}
 }
