@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,7 +25,8 @@ var (
 type dialect struct {
 	schema string
 	// catalogue lists the columns of the tables that exist: table, column,
-	// whether the upsert can rely on it (for operateId), the user's privileges.
+	// whether the upsert can rely on it (for operateId), the user's privileges,
+	// and why a set would be acknowledged and lost.
 	catalogue       string
 	fold            func(column string) string // maps names that the database considers equal to one form
 	capture         string                     // reads a setting
@@ -70,12 +72,21 @@ var dialects = map[Dialect]dialect{MySQL: {
 	// automatic id, would let conversations change each other's setting. The
 	// server checks the user's privileges itself when it prepares.
 	catalogue: `SELECT table_name, column_name, COALESCE((
-			SELECT MAX(k.whole = 1 AND k.parts = 1) AND MIN(k.whole = 1 OR k.others > 0) FROM (
+			SELECT MAX(k.whole = 1 AND k.parts = 1) AND MIN(k.whole = 1 OR k.unwritten > 0) FROM (
 				SELECT COUNT(*) AS parts, SUM(column_name = 'operateId' AND sub_part IS NULL) AS whole,
-					SUM(column_name NOT IN ('operateId', 'conversationType', 'status', 'createdAt', 'updatedAt')) AS others
+					SUM(column_name NOT IN ('operateId', 'conversationType', 'status', 'createdAt', 'updatedAt')) AS unwritten
 				FROM information_schema.statistics
 				WHERE table_schema = DATABASE() AND table_name = 'screen_statuses' AND non_unique = 0 GROUP BY index_name) k
-		), 0), 'SELECT, INSERT, UPDATE'
+		), 0), 'SELECT, INSERT, UPDATE', CASE
+			WHEN table_name = 'screen_statuses' AND column_name = 'operateId'
+				AND (NOT (data_type IN ('char', 'varchar', 'varbinary') OR data_type LIKE '%text') OR character_maximum_length < 21)
+				THEN 'screen_statuses.operateId must be CHAR or VARCHAR of at least 21 characters: other types pad or cut what is written'
+			WHEN table_name = 'screen_statuses' AND 'NO' = (
+				SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine
+				WHERE t.table_schema = DATABASE() AND t.table_name = 'screen_statuses')
+				THEN 'screen_statuses must use InnoDB: an engine without transactions loses rows, and a cluster does not replicate it'
+			WHEN @@autocommit = 0 THEN 'autocommit must be on: without it, no set is committed, and reads do not see those of others'
+			ELSE '' END
 		FROM information_schema.columns
 		WHERE table_schema = DATABASE() AND table_name IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
 	fold:        strings.ToLower,
@@ -107,7 +118,9 @@ var dialects = map[Dialect]dialect{MySQL: {
 			AND i.indpred IS NULL AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), false),
 		concat_ws(', ', CASE WHEN has_column_privilege(c.oid, a.attnum, 'SELECT') THEN 'SELECT' END,
 			CASE WHEN has_column_privilege(c.oid, a.attnum, 'INSERT') THEN 'INSERT' END,
-			CASE WHEN has_column_privilege(c.oid, a.attnum, 'UPDATE') THEN 'UPDATE' END)
+			CASE WHEN has_column_privilege(c.oid, a.attnum, 'UPDATE') THEN 'UPDATE' END),
+		CASE WHEN c.relname = 'screen_statuses' AND c.relpersistence <> 'p'
+			THEN 'screen_statuses must not be UNLOGGED or TEMPORARY: a crash empties it, and no standby has it' ELSE '' END
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.oid IN (to_regclass('screen_statuses'), to_regclass('friendships'), to_regclass('group_members'), to_regclass('login_token'), to_regclass('config_list'))
 		AND a.attnum > 0 AND NOT a.attisdropped`,
@@ -129,7 +142,7 @@ var dialects = map[Dialect]dialect{MySQL: {
 }, SQLite: {
 	schema: sqliteSchema,
 	// SQLite does not prepare the upsert without the unique key.
-	catalogue: `SELECT lower(m.name), c.name, m.type = 'table', 'SELECT, INSERT, UPDATE'
+	catalogue: `SELECT lower(m.name), c.name, m.type = 'table', 'SELECT, INSERT, UPDATE', ''
 		FROM sqlite_master m, pragma_table_info(m.name) c
 		WHERE m.type IN ('table', 'view') AND lower(m.name) IN ('screen_statuses', 'friendships', 'group_members', 'login_token', 'config_list')`,
 	fold:        strings.ToLower,
@@ -211,8 +224,8 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 type found map[string]map[string]foundColumn
 
 type foundColumn struct {
-	unique     bool
-	privileges string
+	unique            bool
+	privileges, fault string
 }
 
 func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
@@ -223,7 +236,7 @@ func (d dialect) find(ctx context.Context, db *sql.DB) (found, error) {
 		for err == nil && rows.Next() {
 			var table, name string
 			var c foundColumn
-			err = rows.Scan(&table, &name, &c.unique, &c.privileges)
+			err = rows.Scan(&table, &name, &c.unique, &c.privileges, &c.fault)
 			if f[table] == nil {
 				f[table] = make(map[string]foundColumn)
 			}
@@ -253,6 +266,7 @@ func check(ctx context.Context, db *sql.DB, name Dialect, tables []table, faults
 		return d, nil, err
 	}
 	faults = nil
+	known := []string{""}
 	for _, table := range tables {
 		columns, ok := f[table.name]
 		if !ok {
@@ -263,6 +277,10 @@ func check(ctx context.Context, db *sql.DB, name Dialect, tables []table, faults
 			c, ok := columns[d.fold(column.name)]
 			if !ok && column.name != "isDeleted" { // which Java's table lacks
 				faults = append(faults, fmt.Errorf("sqlstore: table %s has no column %s that this user of the database can see", table.name, column.name))
+			}
+			if !slices.Contains(known, c.fault) {
+				known = append(known, c.fault)
+				faults = append(faults, errors.New("sqlstore: "+c.fault))
 			}
 			for privilege := range strings.SplitSeq(column.privileges, ", ") {
 				if ok && !strings.Contains(c.privileges, privilege) {

@@ -134,7 +134,7 @@ func TestNewTokensAndNewConfigFilesNameWhatIsMissing(t *testing.T) {
 	}{
 		{nil, "sqlstore: table login_token is missing, or not visible to this user of the database"},
 		{table("login_token", "id", "login_time"), "sqlstore: table login_token has no column user_id that this user of the database can see"},
-		{[][]driver.Value{{"login_token", "id", true, "SELECT"}, {"login_token", "user_id", true, ""}, {"login_token", "login_time", true, "SELECT"}},
+		{[][]driver.Value{{"login_token", "id", true, "SELECT", ""}, {"login_token", "user_id", true, "", ""}, {"login_token", "login_time", true, "SELECT", ""}},
 			"sqlstore: table login_token" + denied + "SELECT user_id"},
 	} {
 		_, err := sqlstore.NewTokens(t.Context(), sql.OpenDB(&fake{tables: tt.tables}), sqlstore.PostgreSQL)

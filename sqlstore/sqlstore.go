@@ -136,8 +136,13 @@ type Store struct {
 
 // New checks the tables and prepares the statements. Its error names every
 // invalid argument or, if there is none, every table, column and unique key
-// that is missing; on PostgreSQL, it also names every missing privilege on a
-// column. New does not look for the unique key on SQLite: if only that is
+// that is missing, and whatever would lose settings that were acknowledged: on
+// MySQL an operateId that is not text of 21 characters, an engine without
+// transactions, or a connection without autocommit; on PostgreSQL an unlogged
+// table. On PostgreSQL, it also names every missing privilege on a column.
+//
+// New accepts a read-only server, so that an instance can start during a
+// failover; [Store.Check] does not. New does not look for the unique key on SQLite: if only that is
 // missing, it returns, wrapped, the error with which the database refuses the
 // statement. The caller remains responsible for db, and closes it after the
 // Store.
@@ -294,14 +299,16 @@ func repeat(ctx context.Context, statement func() error) error {
 
 // isUndone reports whether the database has undone a statement that may succeed
 // if it runs again: after a deadlock; on PostgreSQL at the stricter isolation
-// levels when another client has changed the row; or because PostgreSQL had
-// closed an idle connection, as it does with each of them when it restarts.
+// levels, and on MariaDB with innodb_snapshot_isolation, when another client has
+// changed the row; or because PostgreSQL had closed an idle connection, as it
+// does with each of them when it restarts, and after idle_session_timeout.
 func isUndone(err error) bool {
 	var state interface{ SQLState() string } // the drivers of PostgreSQL
 	if errors.As(err, &state) {
-		return slices.Contains([]string{"40001", "40P01", "57P01"}, state.SQLState())
+		return slices.Contains([]string{"40001", "40P01", "57P01", "57P05"}, state.SQLState())
 	}
-	return strings.Contains(err.Error(), "Error 1213") // the driver of MySQL
+	text := err.Error() // of the driver of MySQL
+	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
 }
 
 // AreFriends implements [misc.Relations].

@@ -74,7 +74,7 @@ func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
 
 func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 	if strings.Contains(s.text, "'SELECT") { // the catalogue
-		return &rows{s.tables, 4, s.rowsErr}, nil
+		return &rows{s.tables, 5, s.rowsErr}, nil
 	}
 	answer, err := s.run(args)
 	columns := 1 + strings.Count(s.text, "), (") + strings.Count(s.text, ", login_time")
@@ -113,7 +113,7 @@ func (r *rows) Next(row []driver.Value) error {
 // table returns the rows of the catalogue about a table, with all privileges on it.
 func table(name string, columns ...string) (rows [][]driver.Value) {
 	for _, column := range columns {
-		rows = append(rows, []driver.Value{name, column, true, "SELECT, INSERT, UPDATE"})
+		rows = append(rows, []driver.Value{name, column, true, "SELECT, INSERT, UPDATE", ""})
 	}
 	return rows
 }
@@ -172,14 +172,18 @@ func TestNewNamesEveryFaultOfItsArgumentsAndOfTheTables(t *testing.T) {
 			"table screen_statuses has no column updatedAt" + unseen, "table friendships has no column friendId" + unseen,
 			"table friendships has no column status" + unseen, "table group_members has no column groupId" + unseen,
 		}},
-		{slices.Concat([][]driver.Value{{"screen_statuses", "operateId", false, "SELECT, INSERT"}}, screenStatuses[2:], friendships, groupMembers), []string{
+		{slices.Concat([][]driver.Value{{"screen_statuses", "operateId", false, "SELECT, INSERT", ""}}, screenStatuses[2:], friendships, groupMembers), []string{
 			"screen_statuses must be a table, not a view, with a unique key on operateId alone, " +
 				"in full and not deferrable, and with no other unique key that two conversations could share",
 		}},
-		{slices.Concat(screenStatuses[:3], [][]driver.Value{{"screen_statuses", "status", false, "INSERT"}}, screenStatuses[4:], friendships,
-			groupMembers, [][]driver.Value{{"group_members", "isDeleted", false, ""}}), []string{
+		{slices.Concat(screenStatuses[:3], [][]driver.Value{{"screen_statuses", "status", false, "INSERT", ""}}, screenStatuses[4:], friendships,
+			groupMembers, [][]driver.Value{{"group_members", "isDeleted", false, "", ""}}), []string{
 			"table screen_statuses" + denied + "SELECT status", "table screen_statuses" + denied + "UPDATE status",
 			"table group_members" + denied + "SELECT isDeleted",
+		}},
+		{slices.Concat([][]driver.Value{{"screen_statuses", "operateId", true, "SELECT, INSERT", "a fault"}, {"screen_statuses", "status", true, "SELECT, INSERT, UPDATE", "another"}},
+			screenStatuses[2:3], screenStatuses[4:], [][]driver.Value{{"friendships", "userId", false, "SELECT", "another"}}, friendships[1:], groupMembers), []string{
+			"a fault", "another",
 		}},
 	} {
 		_, err := sqlstore.New(t.Context(), sql.OpenDB(&fake{tables: tt.tables}), sqlstore.PostgreSQL, config(t))
@@ -203,7 +207,7 @@ func TestFailuresOfTheDatabaseAreWrappedAndNotTakenForMissingTables(t *testing.T
 	_, err := sqlstore.New(cancelled, sql.OpenDB(&fake{}), sqlstore.MySQL, config(t))
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, sqlstore.Migrate(cancelled, sql.OpenDB(&fake{}), sqlstore.MySQL), context.Canceled)
-	bad := &fake{tables: [][]driver.Value{{"friendships", "userId", "perhaps", ""}}}
+	bad := &fake{tables: [][]driver.Value{{"friendships", "userId", "perhaps", "", ""}}}
 	_, err = sqlstore.New(t.Context(), sql.OpenDB(bad), sqlstore.MySQL, config(t))
 	require.ErrorContains(t, err, "sqlstore: look for the tables: ")
 }
@@ -352,6 +356,8 @@ func TestASetIsRepeatedAFewTimesAfterAConflict(t *testing.T) {
 		{state("40001"), 3, 4},
 		{state("40P01"), 3, 4},
 		{state("57P01"), 3, 4},
+		{state("57P05"), 3, 4},
+		{errors.New("Error 1020 (HY000): Record has changed since last read in table 'screen_statuses'"), 3, 4},
 		{state("23505"), 3, 1},
 		{errors.New("broken"), 3, 1},
 		{errors.New("Error 1205 (HY000): Lock wait timeout exceeded; try restarting transaction"), 3, 1},

@@ -63,7 +63,7 @@ func TestCheckSaysThatASQLiteFileIsReadOnly(t *testing.T) {
 func TestCheckFailsAsTheCallsDo(t *testing.T) {
 	eachKind(t, servers.Kinds(), func(t *testing.T, d *database) {
 		s := d.Store(t, nil)
-		mend := d.hideTables(t)
+		mend := d.HideTables(t)
 		err := s.Check(t.Context())
 		mend()
 		require.ErrorContains(t, err, "sqlstore: check: ")

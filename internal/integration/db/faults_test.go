@@ -21,12 +21,12 @@ import (
 	"github.com/sealtalk-go/misc/sqlstore"
 )
 
-// lock locks the row of group 7 for other writers, until commit is called.
+// lock changes the row of group 7, and so locks it for other writers, until commit is called.
 func (d *database) lock(t *testing.T) (commit func()) {
 	t.Helper()
 	tx, err := d.DB.Begin()
 	require.NoError(t, err)
-	_, err = tx.Exec(d.SQL(`UPDATE "screen_statuses" SET "conversationType" = 3 WHERE "operateId" = '7'`))
+	_, err = tx.Exec(d.SQL(`UPDATE "screen_statuses" SET "conversationType" = 4 WHERE "operateId" = '7'`))
 	require.NoError(t, err)
 	return func() { _ = tx.Commit() }
 }
@@ -114,9 +114,15 @@ func (d *database) deadlocks(t *testing.T) int {
 	return d.count(t, `SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'INNODB_DEADLOCKS'`)
 }
 
-func TestASetIsRepeatedThatPostgreSQLCannotSerialize(t *testing.T) {
-	eachKind(t, servers.Plain()[1:2], func(t *testing.T, d *database) {
-		d.Exec(t, `ALTER DATABASE `+d.DBName+` SET default_transaction_isolation = 'serializable'`)
+// MariaDB has snapshot isolation from 11.6.2 on unless it is switched off.
+func TestASetIsRepeatedThatTheDatabaseCannotSerialize(t *testing.T) {
+	eachKind(t, withServer(), func(t *testing.T, d *database) {
+		if d.Dialect == sqlstore.PostgreSQL {
+			d.Exec(t, `ALTER DATABASE `+d.DBName+` SET default_transaction_isolation = 'serializable'`)
+		} else {
+			d.Exec(t, `SET GLOBAL innodb_snapshot_isolation = 1, GLOBAL tx_isolation = 'SERIALIZABLE'`)
+			defer d.Exec(t, `SET GLOBAL innodb_snapshot_isolation = 0, GLOBAL tx_isolation = DEFAULT`)
+		}
 		s := d.Store(t, d.Pool(t))
 		require.NoError(t, s.SetScreenCapture(t.Context(), group(7), misc.NoticeOff))
 		commit := d.lock(t)

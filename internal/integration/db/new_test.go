@@ -19,6 +19,9 @@ const (
 	unseen  = " that this user of the database can see"
 	noKey   = "sqlstore: screen_statuses must be a table, not a view, with a unique key on operateId alone, " +
 		"in full and not deferrable, and with no other unique key that two conversations could share"
+	badID     = "sqlstore: screen_statuses.operateId must be CHAR or VARCHAR of at least 21 characters: other types pad or cut what is written"
+	badEngine = "sqlstore: screen_statuses must use InnoDB: an engine without transactions loses rows, and a cluster does not replicate it"
+	noCommit  = "sqlstore: autocommit must be on: without it, no set is committed, and reads do not see those of others"
 )
 
 // newError returns the error of New for the tables.
@@ -93,6 +96,53 @@ func TestNewWantsAUniqueKeyOnOperateIDAlone(t *testing.T) {
 				require.EqualError(t, err, noKey, tt.keys)
 			}
 		})
+	}
+}
+
+func TestNewRefusesWhatWouldAcknowledgeASetAndLoseIt(t *testing.T) {
+	for _, tt := range []struct {
+		on                 sqlstore.Dialect
+		statements, refuse string
+	}{
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId binary(40)`, badID},
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId varchar(20)`, badID}, // cuts the longest, unless sql_mode is strict
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId bigint`, badID},
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId varchar(21)`, ""},
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId varbinary(40)`, ""},
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses ENGINE=MyISAM`, badEngine},
+		{sqlstore.MySQL, `SET autocommit = 0`, noCommit},
+		{sqlstore.MySQL, `ALTER TABLE screen_statuses MODIFY operateId binary(40), ENGINE=Aria; SET autocommit = 0`, badID + "\n" + badEngine + "\n" + noCommit},
+		{sqlstore.PostgreSQL, `ALTER TABLE screen_statuses SET UNLOGGED`, "sqlstore: screen_statuses must not be UNLOGGED or TEMPORARY: a crash empties it, and no standby has it"},
+	} {
+		eachKind(t, servers.Plain(), func(t *testing.T, d *database) {
+			if d.Dialect != tt.on {
+				return
+			}
+			d.DB.SetMaxOpenConns(1)
+			for statement := range strings.SplitSeq(tt.statements, ";") {
+				d.Exec(t, statement)
+			}
+			err := d.newError(t)
+			if tt.refuse == "" {
+				require.NoError(t, err, tt.statements)
+				wantTwoSettings(t, d)
+				return
+			}
+			require.ErrorContains(t, err, "sqlstore: ")
+			require.ElementsMatch(t, strings.Split(tt.refuse, "\n"), strings.Split(err.Error(), "\n"))
+		})
+	}
+}
+
+// In the mode ORACLE, more words are keywords.
+func TestAnySQLModeWillDo(t *testing.T) {
+	for _, mode := range []string{"ORACLE", "ANSI", "TRADITIONAL", ""} {
+		d := &database{servers.EmptyDatabase(t, servers.Plain()[2])}
+		d.DB.SetMaxOpenConns(1)
+		d.Exec(t, `SET sql_mode = '`+mode+`'`)
+		require.NoError(t, sqlstore.Migrate(t.Context(), d.DB, d.Dialect), mode)
+		wantTwoSettings(t, d)
+		wantCalls(t, d.Store(t, nil), 1)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"log"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,4 +209,50 @@ func (d *Database) AddMember(t testing.TB, group, member uint32) {
 	t.Helper()
 	d.Exec(t, `INSERT INTO "group_members" ("groupId", "memberId", "role", "createdAt", "updatedAt")
 		VALUES (?, ?, 1, ?, ?)`, group, member, SomeTime, SomeTime)
+}
+
+// HideTables makes every statement fail.
+func (d *Database) HideTables(t *testing.T) (mend func()) {
+	rename := func(from, to string) {
+		for _, table := range []string{"screen_statuses", "friendships", "group_members"} {
+			d.Exec(t, `ALTER TABLE "`+from+table+`" RENAME TO "`+to+table+`"`)
+		}
+	}
+	rename("", "hidden_")
+	return func() { rename("hidden_", "") }
+}
+
+// Put adds the relations in w as SealTalk's servers do, with two rows for each pair of
+// friends.
+func (d *Database) Put(t *testing.T, w misctest.World) {
+	for _, f := range w.Friends {
+		a, b := number(t, f[0]), number(t, f[1])
+		d.AddFriend(t, a, b, 20)
+		d.AddFriend(t, b, a, 20)
+	}
+	for g, members := range w.Groups {
+		for _, m := range slices.Sorted(slices.Values(members)) {
+			d.AddMember(t, number(t, g), number(t, m))
+		}
+	}
+}
+
+// Change removes what Put has added for before, and puts after in its place.
+func (d *Database) Change(t *testing.T, before, after misctest.World) {
+	for _, f := range before.Friends {
+		a, b := number(t, f[0]), number(t, f[1])
+		d.Exec(t, `DELETE FROM "friendships" WHERE "userId" = ? AND "friendId" = ? OR "userId" = ? AND "friendId" = ?`, a, b, b, a)
+	}
+	for g, members := range before.Groups {
+		for _, m := range members {
+			d.Exec(t, `DELETE FROM "group_members" WHERE "groupId" = ? AND "memberId" = ?`, number(t, g), number(t, m))
+		}
+	}
+	d.Put(t, after)
+}
+
+func number(t *testing.T, public string) uint32 {
+	n, err := Codec.Decode(public)
+	require.NoError(t, err)
+	return n
 }

@@ -1,8 +1,9 @@
 //go:build unix
 
 // Package servers starts what tests need outside their process: MariaDB, PostgreSQL
-// and Redis with their databases, and programs of this repository. Everything is on
-// free ports of 127.0.0.1 and in temporary directories.
+// and Redis with their databases, clusters of them, the proxies in front of them, and
+// programs of this repository. Everything is on free ports of 127.0.0.1 and in temporary
+// directories.
 package servers
 
 import (
@@ -26,8 +27,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A Server is shared by all tests of a package. Tests that stop it start it again, and
-// no test is parallel.
+// A Server is shared by all tests of a package, unless a test makes one of its own. Tests
+// that stop it start it again, and no test is parallel.
 type Server struct {
 	Admin      string         // a user with all privileges
 	Gracefully syscall.Signal // ends it in the usual way
@@ -37,7 +38,8 @@ type Server struct {
 	ping      func(s *Server) error
 	prepare   func(s *Server) []string // a command, nil if there is nothing to prepare
 	command   func(s *Server) []string
-	needsUser bool // it refuses to run as root
+	needsUser bool    // it refuses to run as root
+	after     *Server // is started before
 
 	once       sync.Once
 	err        error // of setUp
@@ -49,7 +51,11 @@ type Server struct {
 	process    *os.Process
 	ended      chan struct{}
 	databases  int
+	peer       int // a port for the other nodes of a cluster
+	transfer   int // a port to get what a node has missed
 }
+
+var started []*Server // those that Main ends
 
 // MariaDB writes durably, as it does by default.
 var MariaDB = &Server{
@@ -109,7 +115,7 @@ var Redis = &Server{
 func Main(m *testing.M) {
 	logging.Disable() // go-redis would report each connection that it cannot make
 	code := m.Run()
-	for _, s := range []*Server{MariaDB, PostgreSQL, Redis} {
+	for _, s := range started {
 		if s.running() {
 			s.end(s.Gracefully)
 		}
@@ -122,9 +128,12 @@ func Main(m *testing.M) {
 // skipped, or fails if the environment variable CI is true.
 func (s *Server) Get(t testing.TB) *Server {
 	t.Helper()
+	if s.after != nil {
+		s.after.Get(t)
+	}
 	s.once.Do(func() { s.err = s.setUp() })
 	if s.missing != "" {
-		NotInstalled(t, s.missing, "mariadb-server postgresql redis-server")
+		NotInstalled(t, s.missing, "mariadb-server galera-4 postgresql pgbouncer haproxy redis-server")
 	}
 	require.NoError(t, s.err)
 	return s
@@ -147,6 +156,9 @@ func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv
 // PID returns the number of the process.
 func (s *Server) PID() int { return s.process.Pid }
 
+// Answers reports whether the server answers; a node of a cluster, whether it has all data.
+func (s *Server) Answers() bool { return s.ping(s) == nil }
+
 func (s *Server) setUp() error {
 	for _, name := range s.programs {
 		path := Find(name)
@@ -160,6 +172,7 @@ func (s *Server) setUp() error {
 	if s.dir, err = os.MkdirTemp("", s.programs[0]+"-test-"); err != nil {
 		return err
 	}
+	started = append(started, s)
 	if s.needsUser && os.Getuid() == 0 {
 		u, err := user.Lookup("postgres")
 		if err != nil {
@@ -181,8 +194,10 @@ func (s *Server) setUp() error {
 			return fmt.Errorf("%s: %w\n%s", cmd.Path, err, out)
 		}
 	}
-	if s.port, err = freePort(); err != nil {
-		return err
+	for _, port := range []*int{&s.port, &s.peer, &s.transfer} {
+		if *port, err = freePort(); err != nil {
+			return err
+		}
 	}
 	return s.start()
 }
@@ -190,6 +205,7 @@ func (s *Server) setUp() error {
 func (s *Server) cmd(command []string) *exec.Cmd {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, endsWithParent()
+	cmd.Env = append(os.Environ(), "PATH="+s.dir+":"+os.Getenv("PATH"))
 	cmd.SysProcAttr.Credential = s.credential
 	return cmd
 }
@@ -282,14 +298,14 @@ func (s *Server) newDatabase(t testing.TB) string {
 }
 
 // Find looks for a program in PATH, and then where Debian installs those that are not
-// in PATH, the newest version last. It returns an empty string if there is none.
+// in PATH, and libraries for programs, the newest version last. It returns an empty string if there is none.
 func Find(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	for _, path := range append([]string{"/usr/sbin/" + name, "/usr/local/sbin/" + name}, found...) {
-		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+	for _, path := range append([]string{"/usr/sbin/" + name, "/usr/local/sbin/" + name, "/usr/lib/galera/" + name}, found...) {
+		if info, err := os.Stat(path); err == nil && (info.Mode()&0o111 != 0 || filepath.Ext(name) == ".so") {
 			return path
 		}
 	}
