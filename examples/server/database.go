@@ -101,9 +101,14 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 // settings say so and there was none when the database was opened.
 func (db *database) writesOnly() {
 	if db.anyServer.Swap(false) {
-		db.SetMaxIdleConns(0) // closes them
-		db.SetMaxIdleConns(db.connections)
+		db.reconnect()
 	}
+}
+
+// reconnect closes the connections that no statement is using.
+func (db *database) reconnect() {
+	db.SetMaxIdleConns(0)
+	db.SetMaxIdleConns(db.connections)
 }
 
 // sqlite creates the file if it is missing, unless check is true.

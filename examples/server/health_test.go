@@ -167,6 +167,19 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 	}
 }
 
+func TestAfterAFailedProbeStatementsMakeNewConnections(t *testing.T) {
+	p, err := openParts(t.Context(), testConfig(t, t.TempDir()), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer p.close()
+	probe := func() error { return (&health{db: p.db, store: p.store}).database() }
+	require.NoError(t, probe())
+	assert.Positive(t, p.db.Stats().OpenConnections)
+	_, err = p.db.Exec("DROP TABLE screen_statuses")
+	require.NoError(t, err)
+	assert.Error(t, probe())
+	assert.Zero(t, p.db.Stats().OpenConnections)
+}
+
 func TestAReadinessProbeLearnsWhichWayTheDatabaseFails(t *testing.T) {
 	for _, c := range []struct {
 		err   error
