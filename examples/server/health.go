@@ -51,7 +51,7 @@ func (h *health) database() error {
 func stateOf(err error) string {
 	var refused *mysql.MySQLError
 	switch {
-	case errors.As(err, &refused) && refused.Number == 1047, // the answer of Galera to all statements
+	case errors.As(err, &refused) && (refused.Number == 1047 || refused.Number == 1205), // the latter is that of wsrep_sync_wait on new connections
 		strings.Contains(err.Error(), "wsrep_"):
 		return "not part of the cluster"
 	case errors.Is(err, pgconn.ErrReadOnlyConnection), strings.Contains(err.Error(), "takes no writes"):

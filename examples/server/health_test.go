@@ -186,6 +186,7 @@ func TestAReadinessProbeLearnsWhichWayTheDatabaseFails(t *testing.T) {
 		state string
 	}{
 		{&mysql.MySQLError{Number: 1047, Message: "WSREP has not yet prepared node for application use"}, "not part of the cluster"},
+		{&mysql.MySQLError{Number: 1205, Message: "Lock wait timeout exceeded; try restarting transaction"}, "not part of the cluster"},
 		{errors.New("the database takes no writes: wsrep_ready is OFF"), "not part of the cluster"},
 		{errors.New("the database takes no writes: read_only is on"), "read-only"},
 		{&pgconn.PgError{Code: "57P03", Message: "the database system is starting up"}, "does not answer"},
