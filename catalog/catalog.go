@@ -24,6 +24,8 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,8 +81,8 @@ var (
 //
 // If a file is missing, unreadable or invalid, the last valid one is served.
 // The error is logged, once until it changes, and returned by Err. A file that
-// is loaded is logged with its version and its revision, see
-// [Catalog.Revisions]. The files are independent: an invalid one does not keep
+// is loaded is logged with its version, its revision (see [Catalog.Revisions])
+// and, when it is reloaded, what changed. The files are independent: an invalid one does not keep
 // the others from being reloaded.
 //
 // As soon as there is a valid releases.json, the Catalog logs that, uses it,
@@ -148,10 +150,10 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 	if c.releases.current.Load().good != nil {
 		c.logger.Info(releasesUsed)
 	}
-	c.releases.log(c.logger, false)
-	c.squirrel.log(c.logger, false)
-	c.clients.log(c.logger, false)
-	c.square.log(c.logger, false)
+	c.releases.log(c.logger, nil)
+	c.squirrel.log(c.logger, nil)
+	c.clients.log(c.logger, nil)
+	c.square.log(c.logger, nil)
 	return c, nil
 }
 
@@ -211,16 +213,48 @@ func (c *Catalog) Releases() *Releases {
 	return c.squirrel.current.Load().good
 }
 
-// Warnings returns a warning for each thing in the files that is valid but
-// probably a mistake: those of [Releases.Warnings], and a square that some
-// clients crash on. That, and a "minimum" that some clients cannot reach, is also
-// logged when the file is loaded.
+// Warnings returns a warning for each thing that is valid but probably a mistake:
+// those of [Releases.Warnings], a square that some clients crash on, a squirrel.json
+// that is not read, and a file whose name is nearly that of one that is read. What
+// does not depend on the time or on other files is also logged when a file is
+// loaded.
 func (c *Catalog) Warnings() []string {
-	found := c.Releases().Warnings()
-	if w := c.square.current.Load().warning; w != "" {
-		found = append(found, w)
+	var texts []string
+	for _, w := range c.warnings(time.Now()) {
+		texts = append(texts, w.String())
+	}
+	return texts
+}
+
+func (c *Catalog) warnings(now time.Time) []warning {
+	found := c.Releases().warnings(now)
+	if w := c.square.current.Load().warning; w != nil {
+		found = append(found, *w)
+	}
+	entries, err := fs.ReadDir(c.fsys, ".")
+	if err != nil {
+		return found // not every file system has a list of its files
+	}
+	known := []string{c.releases.name, c.squirrel.name, c.clients.name, c.square.name}
+	for _, e := range entries {
+		name := e.Name()
+		near := slices.IndexFunc(known, func(k string) bool { return alike(k) == alike(name) })
+		switch {
+		case name == c.squirrel.name && c.releases.current.Load().good != nil:
+			found = append(found, warning{file: name, text: "is not read, but a server that starts without releases.json serves it: delete it"})
+		case near >= 0 && !slices.Contains(known, name) && strings.Contains(strings.ToLower(name), ".json"):
+			found = append(found, warning{file: printable(name), text: "is not read: is it meant to be " + known[near] + "?"})
+		}
 	}
 	return found
+}
+
+// alike returns the same text for names that are easily mistaken for each other:
+// it has no capitals, no signs and no plural, and the last ending alone counts.
+func alike(name string) string {
+	base, _, _ := strings.Cut(strings.ToLower(name), ".json")
+	base = strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(base)
+	return strings.TrimSuffix(base, "s")
 }
 
 // ClientVersions returns the versions in client_version.json.
@@ -356,8 +390,8 @@ type file[T any] struct {
 // parsed is what a file holds.
 type parsed[T any] struct {
 	good    *T
-	version string // for the log
-	warning string // of what is valid, but probably a mistake; empty if there is none
+	version string   // for the log
+	warning *warning // to log; nil if there is none
 }
 
 // A state is what is served from a file, and the error if the file now holds
@@ -382,6 +416,7 @@ func (f *file[T]) addRevision(revisions map[string]string) {
 
 // reload loads f and logs what changed.
 func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
+	was := f.current.Load()
 	if !f.load(fsys) {
 		return
 	}
@@ -391,23 +426,27 @@ func (f *file[T]) reload(fsys fs.FS, logger *slog.Logger) {
 	case s.good == nil:
 		logger.Info("catalog: refused file removed", "file", f.name)
 	default:
-		f.log(logger, true)
+		f.log(logger, was)
 	}
 }
 
-// log logs which file is served, if there is one, and its warning.
-func (f *file[T]) log(logger *slog.Logger, again bool) {
+// log logs which file is served, if there is one, what changed since was, and its
+// warning. At the start, was is nil.
+func (f *file[T]) log(logger *slog.Logger, was *state[T]) {
 	s := f.current.Load()
 	attrs := []any{"file", f.name, "version", s.version, "revision", s.revision}
 	switch {
 	case s.good == nil:
-	case again:
-		logger.Info("catalog: file reloaded", attrs...)
-	default:
+	case was == nil:
 		logger.Info("catalog: file loaded", attrs...)
+	default:
+		if changes := f.changes(was); changes != "" {
+			attrs = append(attrs, "changes", changes)
+		}
+		logger.Info("catalog: file reloaded", attrs...)
 	}
-	if s.warning != "" {
-		logger.Warn("catalog: probably a mistake", "warning", s.warning)
+	if s.warning != nil {
+		logger.Warn("catalog: probably a mistake", "warning", s.warning.String())
 	}
 }
 
@@ -432,7 +471,7 @@ func (f *file[T]) load(fsys fs.FS) bool {
 			return true
 		}
 	}
-	err = found.join("catalog: " + f.name + ": ")
+	err = found.join("catalog: "+f.name+": ", content)
 	if was.err != nil && was.err.Error() == err.Error() {
 		return false
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sealtalk-go/misc"
@@ -94,6 +93,10 @@ type Decision struct {
 // below the "minimum" of the file gets the release with "mandatory": true.
 func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 	c := s.client(q)
+	return s.choose(&c)
+}
+
+func (s *Releases) choose(c *client) Decision {
 	d := Decision{Reason: ReasonCurrent, Channel: s.channels[c.channel], Platform: c.platform, Revision: s.revision}
 	if !slices.Contains(platforms, c.platform) {
 		d.Platform = "other"
@@ -105,7 +108,7 @@ func (s *Releases) Choose(q misc.UpdateQuery) Decision {
 		if r.version.Compare(c.version) <= 0 {
 			break
 		}
-		b, reason := r.judge(&c)
+		b, reason := r.judge(c)
 		if reason == ReasonUpdate {
 			chosen, chosenBuild = r, b
 			break
@@ -146,13 +149,9 @@ func (s *Releases) Explain(q misc.UpdateQuery) *Explanation {
 	if c.id != "" {
 		id = fmt.Sprintf("id %q", c.id)
 	}
-	escaped := func(s string) string { // it may go to a terminal
-		q := strconv.Quote(s)
-		return q[1 : len(q)-1]
-	}
 	e := &Explanation{Client: fmt.Sprintf("%s on %s %s, OS version %s, channel %s, %s",
-		c.version, escaped(c.platform), escaped(c.arch), c.os, s.channels[c.channel], id)}
-	d := s.Choose(q)
+		c.version, printable(c.platform), printable(c.arch), c.os, s.channels[c.channel], id)}
+	d := s.choose(&c)
 	e.Reason = d.Reason
 	e.Releases = make([]Verdict, 0, len(s.releases))
 	for i := range s.releases {
@@ -185,7 +184,7 @@ func (s *Releases) detail(r *release, c *client, reason Reason) string {
 	case ReasonCurrent:
 		return fmt.Sprintf("not newer than %s, which the client runs", c.version)
 	case ReasonWithdrawn:
-		return "withdrawn: " + r.withdrawn
+		return "withdrawn: " + printable(r.withdrawn)
 	case ReasonChannel:
 		return fmt.Sprintf("the client is on channel %s", s.channels[c.channel])
 	case ReasonPlatform:

@@ -9,15 +9,15 @@ import "github.com/sealtalk-go/misc"
 // problems, each with its key.
 func ParseClientVersions(data []byte) (*misc.ClientVersions, error) {
 	v, found := parseClientVersions(data)
-	return v.good, found.join("catalog: ")
+	return v.good, found.join("catalog: ", data)
 }
 
 func parseClientVersions(data []byte) (versions parsed[misc.ClientVersions], _ problems) {
-	o := parseObject(data, "")
+	o := parseFile(data)
 	if o.found != nil {
 		return versions, o.found
 	}
-	f := misc.ClientVersionsFields{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.rest}
+	f := misc.ClientVersionsFields{IOS: o.client("iOS"), Android: o.client("Android"), Extra: o.extra()}
 	if o.found != nil {
 		return versions, o.found
 	}
@@ -26,8 +26,8 @@ func parseClientVersions(data []byte) (versions parsed[misc.ClientVersions], _ p
 }
 
 func (o *object) client(platform string) misc.ClientVersion {
-	value := o.take(platform)
-	if value == nil {
+	value, given := o.take(platform)
+	if !given {
 		o.add(platform, "required: clients cannot do without it")
 		return misc.ClientVersion{}
 	}
@@ -35,7 +35,7 @@ func (o *object) client(platform string) misc.ClientVersion {
 	c := parseObject(value, path)
 	var v misc.ClientVersion
 	if c.found == nil {
-		v = misc.ClientVersion{Version: c.checked("version", path+"version"), Build: c.checked("build", path+"build"), URL: c.checked("url", path+"url"), Extra: c.rest}
+		v = misc.ClientVersion{Version: c.checked("version", path+"version"), Build: c.checked("build", path+"build"), URL: c.checked("url", path+"url"), Extra: c.extra()}
 	}
 	o.found = append(o.found, c.found...)
 	return v

@@ -9,40 +9,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/sealtalk-go/misc"
 )
 
-// object is a JSON object being read: what is taken out of rest has a field of
-// its own, what stays becomes Extra. Problems have path before their keys.
-type object struct {
-	path  string
-	rest  map[string]json.RawMessage
-	taken []string
-	found problems
+// node is a JSON value, and where it begins in its file.
+type node struct {
+	json.RawMessage
+	at int
 }
 
-// parseObject reads an object; a problem with all of it is in found.
-func parseObject(data []byte, path string) *object {
-	o := &object{path: path}
-	err := parse(data, &o.rest)
-	if err == nil && o.rest == nil {
-		err = errNoObject
-	}
-	if err != nil {
-		o.found = problems{{strings.TrimSuffix(path, "."), err}}
-	}
-	return o
-}
-
-var errNoObject = errors.New("must be a JSON object")
-
-// parse reads one JSON value, an object or a list, into v.
-func parse(data []byte, v any) error {
-	data = withoutBOM(data)
+// parse reads the JSON value in a file.
+func parse(data []byte) (node, error) {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return errors.New("is UTF-16: save it as UTF-8")
+		return node{}, errors.New("is UTF-16: save it as UTF-8")
 	}
 	if !utf8.Valid(data) {
 		line := 1
@@ -52,29 +34,130 @@ func parse(data []byte, v any) error {
 			}
 			line++
 		}
-		return fmt.Errorf("is not valid UTF-8 in line %d", line)
+		return node{}, fmt.Errorf("is not valid UTF-8 in line %d", line)
 	}
-	err := json.Unmarshal(data, v)
+	const space = " \t\r\n"
+	skipped := len(data) - len(bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\uFEFF")), space))
+	n := node{bytes.TrimRight(data[skipped:], space), skipped}
+	err := json.Unmarshal(n.RawMessage, new(json.RawMessage))
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		return fmt.Errorf("is not valid JSON: %w (at byte %d, line %d)", err, syntax.Offset, 1+bytes.Count(data[:syntax.Offset], []byte("\n")))
+		at := skipped + int(syntax.Offset)
+		return node{}, fmt.Errorf("is not valid JSON: %w (at byte %d, line %d)", err, at, line(data, at))
 	}
-	if err != nil {
-		return errNoObject
-	}
-	return nil
+	return n, err
 }
 
-func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\uFEFF")) }
+// line returns the number of the line with the byte at a place in data.
+func line(data []byte, at int) int { return 1 + bytes.Count(data[:at], []byte("\n")) }
 
-// take removes and returns the value under key; null counts as missing.
-func (o *object) take(key string) json.RawMessage {
-	value := o.rest[key]
-	delete(o.rest, key)
-	o.taken = append(o.taken, key)
-	if string(value) == "null" {
-		return nil
+// isObject and isList report what n is.
+func (n node) isObject() bool { return n.RawMessage[0] == '{' }
+func (n node) isList() bool   { return n.RawMessage[0] == '[' }
+
+// members calls f for each value in n, a list or an object, with its key in an
+// object.
+func (n node) members(f func(key string, v node)) {
+	text := n.RawMessage
+	key, hasKey := "", n.isList()
+	for i := 1; i < len(text)-1; {
+		if strings.IndexByte(between, text[i]) >= 0 {
+			i++
+			continue
+		}
+		value := node{text[i : i+length(text[i:])], n.at + i}
+		i += len(value.RawMessage)
+		if hasKey {
+			f(key, value)
+		} else {
+			_ = json.Unmarshal(value.RawMessage, &key) // n is valid
+		}
+		hasKey = !hasKey || n.isList()
 	}
-	return value
+}
+
+// between are the characters between values.
+const between = " \t\r\n,:"
+
+// length returns the length of the value at the beginning of text.
+func length(text []byte) int {
+	if strings.IndexByte(`"{[`, text[0]) < 0 { // a number, true, false or null
+		if end := bytes.IndexAny(text, " \t\r\n,]}"); end >= 0 {
+			return end
+		}
+		return len(text)
+	}
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+			continue
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+			continue
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+		if depth == 0 && !quoted {
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// object is a JSON object being read: the keys that are taken have a field of
+// their own, and the others become Extra. Problems have path before their keys.
+type object struct {
+	path   string
+	at     int
+	values map[string]node
+	taken  []string
+	found  problems
+}
+
+// parseObject reads an object; a problem with all of it is in found.
+func parseObject(n node, path string) *object {
+	o := &object{path: path, at: n.at}
+	if n.isObject() {
+		o.values = make(map[string]node)
+		n.members(func(key string, v node) { o.values[key] = v })
+	} else {
+		o.found = problems{{key: strings.TrimSuffix(path, "."), at: n.at, cause: errNoObject}}
+	}
+	return o
+}
+
+var errNoObject = errors.New("must be a JSON object")
+
+// parseFile reads a file that holds an object.
+func parseFile(data []byte) *object {
+	n, err := parse(data)
+	if err != nil {
+		return &object{found: problems(nil).add(err)}
+	}
+	return parseObject(n, "")
+}
+
+// extra returns what was not taken.
+func (o *object) extra() map[string]json.RawMessage {
+	extra := make(map[string]json.RawMessage)
+	for key, value := range o.values {
+		if !slices.Contains(o.taken, key) {
+			extra[key] = value.RawMessage
+		}
+	}
+	return extra
+}
+
+// take returns the value under key, and whether there is one; null counts as
+// missing.
+func (o *object) take(key string) (n node, given bool) {
+	n, given = o.values[key]
+	o.taken = append(o.taken, key)
+	return n, given && string(n.RawMessage) != "null"
 }
 
 func (o *object) text(key string) string {
@@ -95,15 +178,12 @@ func (o *object) checked(key, name string) string {
 
 // given returns the string under key, and whether there is one.
 func (o *object) given(key string) (s string, given bool) {
-	value := o.take(key)
-	if value == nil {
-		return "", false
-	}
-	if json.Unmarshal(value, &s) != nil {
+	n, given := o.take(key)
+	if given && json.Unmarshal(n.RawMessage, &s) != nil {
 		o.add(key, "must be a string")
 		return "", false
 	}
-	return s, true
+	return s, given
 }
 
 // version returns the version under key, nil if it is missing or invalid.
@@ -120,31 +200,49 @@ func (o *object) version(key string) *misc.Version {
 	return &v
 }
 
-// list returns the list under key, and whether there is a value.
-func (o *object) list(key string) (list []json.RawMessage, given bool) {
-	value := o.take(key)
-	if value != nil && json.Unmarshal(value, &list) != nil {
-		o.add(key, "must be a list")
+// list returns the list under key, nil if it is missing. ok is false if there is
+// something else.
+func (o *object) list(key string) (list []node, ok bool) {
+	n, given := o.take(key)
+	if !given {
+		return nil, true
 	}
-	return list, value != nil
+	if !n.isList() {
+		o.add(key, "must be a list")
+		return nil, false
+	}
+	list = []node{}
+	n.members(func(_ string, v node) { list = append(list, v) })
+	return list, true
 }
 
 // refuseRest adds a problem for each key that was not taken.
 func (o *object) refuseRest() {
-	for _, key := range slices.Sorted(maps.Keys(o.rest)) {
-		o.add(key, "unknown key; known are %s", strings.Join(o.taken, ", "))
+	unknown := errors.New("unknown key; known are " + strings.Join(o.taken, ", "))
+	for _, key := range slices.Sorted(maps.Keys(o.extra())) {
+		o.found = append(o.found, problem{key: o.path + key, at: o.values[key].at, cause: unknown})
 	}
 }
 
+// add adds a problem with the value under key. If there is none, the problem is
+// at the beginning of o.
 func (o *object) add(key, format string, args ...any) {
-	o.found = append(o.found, problem{o.path + key, fmt.Errorf(format, args...)})
+	at := o.at
+	if n, given := o.values[key]; given {
+		at = n.at
+	} else if list, _, inList := strings.Cut(key, "["); inList && o.values[list].at > 0 {
+		at = o.values[list].at
+	}
+	o.found = append(o.found, problem{key: o.path + key, at: at, cause: fmt.Errorf(format, args...)})
 }
 
 // problem is what is wrong with the value under key, a path such as iOS.url, or
 // with the whole file if key is empty.
 type problem struct {
-	key   string
-	cause error
+	key     string
+	version string // of the release that it is about; empty if there is none
+	at      int    // where the value begins in the file
+	cause   error
 }
 
 type problems []problem
@@ -154,24 +252,24 @@ func (p problems) add(err error) problems {
 	if err == nil {
 		return p
 	}
-	return append(p, problem{"", err})
+	return append(p, problem{cause: err})
 }
 
 const (
 	maxProblems = 20  // in one error
-	maxProblem  = 500 // bytes of a key, and of what is wrong with it
+	maxText     = 500 // bytes of a text from a file
 )
 
-// join returns the problems as one error, each behind prefix. Its length is
-// bounded, whatever a file holds.
-func (p problems) join(prefix string) error {
+// join returns the problems of the file data as one error, each behind prefix.
+// Its length is bounded, whatever the file holds.
+func (p problems) join(prefix string, data []byte) error {
 	var named []error
 	for _, p := range p[:min(len(p), maxProblems)] {
-		if text := p.cause.Error(); len(text) > maxProblem {
-			p.cause = errors.New(cut(text))
+		if text := p.cause.Error(); printable(text) != text {
+			p.cause = errors.New(printable(text))
 		}
 		if p.key != "" {
-			p.cause = fmt.Errorf("%s: %w", cut(p.key), p.cause)
+			p.cause = fmt.Errorf("%s: %w", place(p.key, p.version, line(data, p.at)), p.cause)
 		}
 		named = append(named, fmt.Errorf("%s%w", prefix, p.cause))
 	}
@@ -181,18 +279,35 @@ func (p problems) join(prefix string) error {
 	return errors.Join(named...)
 }
 
-// cut returns the beginning of a text that is too long.
-func cut(text string) string {
-	if len(text) <= maxProblem {
-		return text
+// place names a place in a file.
+func place(key, version string, line int) string {
+	if version != "" {
+		version += ", "
 	}
-	return strings.ToValidUTF8(text[:maxProblem], "") + "…"
+	return fmt.Sprintf("%s (%sline %d)", printable(key), printable(version), line)
 }
 
-// repeated returns a problem for each key that appears twice in one object of
-// data, which is valid JSON, up to a hundred.
-func repeated(data []byte) (found problems) {
-	d := json.NewDecoder(bytes.NewReader(withoutBOM(data)))
+// printable returns a text from a file for people: short, in one line, and without
+// characters that would control a terminal.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case b.Len() >= maxText:
+			return b.String() + "…"
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
+}
+
+// repeated returns a problem for each key that appears twice in one object of n,
+// up to a hundred.
+func (n node) repeated() (found problems) {
+	d := json.NewDecoder(bytes.NewReader(n.RawMessage))
 	d.UseNumber()
 	var path []string
 	var read func() error
@@ -208,7 +323,7 @@ func repeated(data []byte) (found problems) {
 				}
 				path = append(path, fmt.Sprint(".", key))
 				if keys[key] && len(found) < 100 {
-					found = append(found, problem{strings.TrimPrefix(strings.Join(path, ""), "."), errors.New("appears twice")})
+					found = append(found, problem{key: strings.TrimPrefix(strings.Join(path, ""), "."), at: n.at + int(d.InputOffset()), cause: errors.New("appears twice")})
 				}
 				keys[key] = true
 				err = read()
@@ -226,8 +341,6 @@ func repeated(data []byte) (found problems) {
 		_, closing := d.Token()
 		return errors.Join(err, closing)
 	}
-	if err := read(); err != nil {
-		found = append(found, problem{"", err})
-	}
-	return found
+	err := read() // first: it adds to found
+	return found.add(err)
 }

@@ -51,10 +51,7 @@ func parseOS(s string) (known osRange, more, ok bool) {
 
 // String returns r in words: "12 or later", or "unknown" of a client.
 func (r osRange) String() string {
-	lowest, highest := r.min.String(), r.max.String()
-	for strings.HasSuffix(lowest, ".0") {
-		lowest = strings.TrimSuffix(lowest, ".0")
-	}
+	lowest, highest := trimmed(r.min), r.max.String()
 	exact, _, _ := parseOS(highest)
 	switch {
 	case r == anyOS:
@@ -67,6 +64,15 @@ func (r osRange) String() string {
 		return "up to " + highest
 	}
 	return lowest + " to " + highest
+}
+
+// trimmed returns the numbers of v without zeros at the end.
+func trimmed(v osVersion) string {
+	text := v.String()
+	for strings.HasSuffix(text, ".0") {
+		text = strings.TrimSuffix(text, ".0")
+	}
+	return text
 }
 
 // String returns the numbers that v has.

@@ -21,11 +21,11 @@ import (
 // all problems, each with its key.
 func ParseRelease(data []byte) (*misc.Release, error) {
 	r, _, found := parseRelease(data)
-	return r, found.join("catalog: ")
+	return r, found.join("catalog: ", data)
 }
 
 func parseRelease(data []byte) (*misc.Release, misc.ReleaseFields, problems) {
-	o := parseObject(data, "")
+	o := parseFile(data)
 	if o.found != nil {
 		return nil, misc.ReleaseFields{}, o.found
 	}
@@ -35,7 +35,7 @@ func parseRelease(data []byte) (*misc.Release, misc.ReleaseFields, problems) {
 		Name:    o.text("name"),
 		Notes:   o.text("notes"),
 		PubDate: o.checked("pub_date", "pub_date"),
-		Extra:   o.rest,
+		Extra:   o.extra(),
 	}
 	if o.found != nil {
 		return nil, fields, o.found
@@ -51,7 +51,7 @@ func parseSquirrel(data []byte) (releases parsed[Releases], _ problems) {
 		return releases, found
 	}
 	version, err := misc.ParseVersion(fields.Version)
-	only := release{version: version, pubDate: fields.PubDate, rollout: everyone, builds: []build{{os: anyOS, plain: r}}}
+	only := release{version: version, name: fields.Name, pubDate: fields.PubDate, rollout: everyone, builds: []build{{index: -1, url: fields.URL, os: anyOS, plain: r}}}
 	s := &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}
 	return parsed[Releases]{good: s, version: fields.Version}, found.add(err)
 }
@@ -59,16 +59,18 @@ func parseSquirrel(data []byte) (releases parsed[Releases], _ problems) {
 // Releases are the desktop releases of a releases.json. They are immutable.
 // Make them with [ParseReleases].
 type Releases struct {
-	file     string        // the name, for warnings
-	revision string        // of the bytes of the file
-	channels []string      // most stable first
-	minimum  *misc.Version // nil: none
-	releases []release     // newest first
+	file         string        // the name, for warnings
+	revision     string        // of the bytes of the file
+	channels     []string      // most stable first
+	channelNames string        // of channels, for errors
+	minimum      *misc.Version // nil: none
+	releases     []release     // newest first
 }
 
 type release struct {
 	path      string // in the file, with a dot behind it
 	version   misc.Version
+	name      string
 	pubDate   string
 	channel   int           // its place in channels
 	from      *misc.Version // nil: any
@@ -77,10 +79,15 @@ type release struct {
 	builds    []build       // the first that fits a client is the one for it
 }
 
+// maxAnswers bounds the names and notes in all answers of a release, in bytes.
+const maxAnswers = 16 << 20
+
 // everyone is a rollout of 100 %.
 const everyone = 1_000_000
 
 type build struct {
+	index     int // in the file
+	url       string
 	platform  string // empty: any
 	cpus      cpus
 	os        osRange
@@ -108,20 +115,25 @@ var cpuNames = map[string]cpus{"x64": x64, "arm64": arm64, "ia32": ia32, "univer
 // problems, each with its path, such as releases[2].builds[0].min_os.
 func ParseReleases(data []byte) (*Releases, error) {
 	s, found := parseReleases(data)
-	return s.good, found.join("catalog: ")
+	return s.good, found.join("catalog: ", data)
 }
 
 func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
-	o := parseObject(data, "")
+	file, err := parse(data)
+	if err != nil {
+		return releases, problems(nil).add(err)
+	}
+	o := parseObject(file, "")
 	if o.found != nil {
 		return releases, o.found
 	}
-	if _, isFeed := o.rest["currentRelease"]; isFeed {
+	if _, isFeed := o.values["currentRelease"]; isFeed {
 		return releases, o.found.add(errors.New("is the static feed of Squirrel.Mac, which has the same name: keep that feed elsewhere, and write the file of docs/releases.md"))
 	}
 	s := &Releases{file: "releases.json", revision: revision(data), channels: o.channels(), minimum: o.version("minimum")}
-	list, given := o.list("releases")
-	if !given {
+	s.channelNames = printable(strings.Join(s.channels, ", "))
+	list, ok := o.list("releases")
+	if ok && list == nil {
 		o.add("releases", "required, but may be empty")
 	}
 	paths := map[string]string{}
@@ -132,17 +144,24 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 				in.add("version", "%s is also at %sversion", r.version, other)
 			}
 			paths[r.version.String()] = r.path
+			for k := range in.found {
+				in.found[k].version = r.version.String()
+			}
 			s.releases = append(s.releases, r)
 		}
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
-	o.found = append(o.found, repeated(data)...)
+	o.found = append(o.found, file.repeated()...)
 	if o.found != nil {
 		return releases, o.found
 	}
 	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
-	return parsed[Releases]{good: s, version: s.String(), warning: s.unreachable()}, nil
+	releases = parsed[Releases]{good: s, version: s.String()}
+	if w, isUnreachable := s.unreachable(); isUnreachable {
+		releases.warning = &w
+	}
+	return releases, nil
 }
 
 // String returns the number of releases and the newest version, such as "2
@@ -187,12 +206,12 @@ func percent(millionths int) string {
 }
 
 func (o *object) channels() []string {
-	value := o.take("channels")
-	if value == nil {
+	value, given := o.take("channels")
+	if !given {
 		return []string{"stable"}
 	}
 	var channels []string
-	if json.Unmarshal(value, &channels) != nil || len(channels) < 1 || len(channels) > 16 {
+	if json.Unmarshal(value.RawMessage, &channels) != nil || len(channels) < 1 || len(channels) > 16 {
 		o.add("channels", "must be a list of 1 to 16 strings")
 		return nil
 	}
@@ -215,9 +234,9 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 		Version: o.checked("version", "version"), Name: o.text("name"), Notes: o.text("notes"), PubDate: o.checked("pub_date", "pub_date"),
 	}
 	version, err := misc.ParseVersion(fields.Version)
-	r = release{path: o.path, version: version, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
+	r = release{path: o.path, version: version, name: fields.Name, pubDate: fields.PubDate, from: o.version("from"), rollout: o.rollout()}
 	ok = err == nil
-	r.channel = o.channel(s.channels, version)
+	r.channel = o.channel(s, version)
 	if ok && r.from != nil && r.from.Compare(version) >= 0 {
 		o.add("from", "%s must be below the release's version, %s", r.from, version)
 	}
@@ -225,18 +244,22 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	if r.withdrawn = why; given && why == "" {
 		o.add("withdrawn", "must say why")
 	}
-	list, given := o.list("builds")
-	if len(list) == 0 && why == "" && (list != nil || !given) {
+	list, isList := o.list("builds")
+	if len(list) == 0 && why == "" && isList {
 		o.add("builds", "at least one is required, except for a withdrawn release")
+	}
+	if len(list)*(len(fields.Name)+len(fields.Notes)) > maxAnswers {
+		o.add("builds", "are too many for a name and notes of this length: every answer has these")
+		list = nil
 	}
 	valid := o.found == nil
 	taken := make(ties)
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
-		b := in.build(fields, valid, s.minimum != nil)
+		b := in.build(i, fields, valid, s.minimum != nil)
 		if in.found == nil {
 			if k, tied := taken.add(b, i); tied {
-				in.found = problems{{fmt.Sprintf("%sbuilds[%d]", o.path, i), fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
+				in.found = problems{{key: fmt.Sprintf("%sbuilds[%d]", o.path, i), at: raw.at, cause: fmt.Errorf("a client that it fits may fit builds[%d] just as well: their platforms, CPUs or OS versions must differ", k)}}
 			}
 		}
 		r.builds = append(r.builds, b)
@@ -247,9 +270,9 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	return r, ok
 }
 
-// channel returns the place of a release's channel among channels, which are nil
+// channel returns the place of a release's channel among those of s, which are nil
 // if they could not be read.
-func (o *object) channel(channels []string, version misc.Version) int {
+func (o *object) channel(s *Releases, version misc.Version) int {
 	name, given := o.given("channel")
 	if !given && version.Prerelease() == "" {
 		return 0
@@ -257,26 +280,27 @@ func (o *object) channel(channels []string, version misc.Version) int {
 	if !given {
 		name, _, _ = strings.Cut(version.Prerelease(), ".")
 	}
-	place := slices.Index(channels, name)
+	place := slices.Index(s.channels, name)
 	switch {
-	case channels == nil:
+	case s.channels == nil:
 	case place < 0 && given:
-		o.add("channel", "%q is not one of channels: %s", name, strings.Join(channels, ", "))
+		o.add("channel", "%.100q is not one of channels: %s", name, s.channelNames)
 	case place < 0:
-		o.add("channel", "required, or %q in channels: the version is %s", name, version)
+		o.add("channel", "required, or %.100q in channels: the version is %s", name, version)
 	}
 	return place
 }
 
 // rollout returns the share of clients, in millionths.
 func (o *object) rollout() int {
-	value := o.take("rollout")
-	if value == nil {
+	value, given := o.take("rollout")
+	if !given {
 		return everyone
 	}
-	percent, err := strconv.ParseFloat(string(value), 64)
+	number := string(value.RawMessage)
+	percent, err := strconv.ParseFloat(number, 64)
 	hundredths := math.Round(percent * 100)
-	digits, _, _ := strings.Cut(strings.ToLower(string(value)), "e")
+	digits, _, _ := strings.Cut(strings.ToLower(number), "e")
 	isExact := len(digits) <= 16 && (percent != 0 || strings.Trim(digits, "-0.") == "") // in a float64
 	if err != nil || !isExact || percent < 0 || percent > 100 || hundredths/100 != percent {
 		o.add("rollout", "must be a number from 0 to 100 with at most two decimals")
@@ -287,11 +311,11 @@ func (o *object) rollout() int {
 
 // build reads one of the builds of a release with these fields. It makes no
 // misc.Release if they are not valid.
-func (o *object) build(fields misc.ReleaseFields, valid, minimum bool) (b build) {
+func (o *object) build(index int, fields misc.ReleaseFields, valid, minimum bool) (b build) {
 	if o.found != nil {
 		return b
 	}
-	b = build{platform: o.platform(), cpus: o.cpus(), os: anyOS}
+	b = build{index: index, platform: o.platform(), cpus: o.cpus(), os: anyOS}
 	if bound := o.os("min_os", b.platform); bound != nil {
 		b.os.min = bound.min
 	}
@@ -301,16 +325,16 @@ func (o *object) build(fields misc.ReleaseFields, valid, minimum bool) (b build)
 	if b.os.min.compare(b.os.max) > 0 {
 		o.add("max_os", "is below min_os")
 	}
-	fields.URL = o.checked("url", "url")
-	if extra := o.take("extra"); extra != nil {
+	b.url = o.checked("url", "url")
+	fields.URL = b.url
+	if extra, given := o.take("extra"); given {
 		in := parseObject(extra, o.path+"extra.")
 		for _, key := range []string{"version", "url", "name", "notes", "pub_date", "mandatory"} {
-			if _, set := in.rest[key]; set {
+			if _, set := in.values[key]; set {
 				in.add(key, "has a place of its own and must not be in extra")
-				delete(in.rest, key)
 			}
 		}
-		fields.Extra = in.rest
+		fields.Extra = in.extra()
 		o.found = append(o.found, in.found...)
 	}
 	o.refuseRest()
@@ -340,14 +364,14 @@ func (o *object) platform() string {
 
 // cpus reads one CPU or a list of them.
 func (o *object) cpus() (all cpus) {
-	value := o.take("arch")
-	if value == nil {
+	value, given := o.take("arch")
+	if !given {
 		return 0
 	}
 	var names []string
-	if json.Unmarshal(value, &names) != nil {
+	if json.Unmarshal(value.RawMessage, &names) != nil {
 		names = make([]string, 1)
-		if json.Unmarshal(value, &names[0]) != nil {
+		if json.Unmarshal(value.RawMessage, &names[0]) != nil {
 			names = nil
 		}
 	}
@@ -431,8 +455,6 @@ func (t ties) add(b build, index int) (other int, tied bool) {
 	}
 	return 0, false
 }
-
-func (c cpus) overlap(d cpus) bool { return c == 0 || d == 0 || c&d != 0 }
 
 // count returns how many CPUs are in c. The empty set, any CPU, counts as more
 // than every named CPU.

@@ -21,36 +21,38 @@ import (
 // all problems, each with its place in the list and its key.
 func ParseSquare(data []byte, codec *n3d.Codec) (*misc.Square, error) {
 	s, found := parseSquare(data, codec)
-	return s.good, found.join("catalog: ")
+	return s.good, found.join("catalog: ", data)
 }
 
 func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], found problems) {
-	var list []json.RawMessage
-	if err := parse(data, &list); err != nil || list == nil {
-		if err == nil || err == errNoObject {
-			err = errors.New("must be a JSON list")
-		}
+	n, err := parse(data)
+	if err == nil && !n.isList() {
+		err = errors.New("must be a JSON list")
+	}
+	if err != nil {
 		return square, found.add(err)
 	}
 	rooms := 0
-	entries := make([]misc.SquareEntry, len(list))
-	for i, raw := range list {
-		o := parseObject(raw, fmt.Sprintf("[%d].", i))
+	entries := []misc.SquareEntry{}
+	n.members(func(_ string, v node) {
+		var entry misc.SquareEntry
+		o := parseObject(v, fmt.Sprintf("[%d].", len(entries)))
 		if o.found == nil {
-			entries[i] = o.entry(codec)
+			entry = o.entry(codec)
 		}
-		if entries[i].Type == "chatroom" {
+		if entry.Type == "chatroom" {
 			rooms++
 		}
+		entries = append(entries, entry)
 		found = append(found, o.found...)
-	}
+	})
 	if found != nil {
 		return square, found
 	}
 	s, err := misc.NewSquare(entries)
-	square = parsed[misc.Square]{good: s, version: fmt.Sprint(len(list), " entries")}
+	square = parsed[misc.Square]{good: s, version: fmt.Sprint(len(entries), " entries")}
 	if 1 <= rooms && rooms <= 3 {
-		square.warning = fmt.Sprintf("demo_square.json: %d of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more", rooms)
+		square.warning = &warning{file: "demo_square.json", text: fmt.Sprintf("%d of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more", rooms)}
 	}
 	return square, found.add(err)
 }
@@ -64,18 +66,18 @@ func (o *object) entry(codec *n3d.Codec) misc.SquareEntry {
 		PortraitURI:    o.text("portraitUri"),
 		MemberCount:    o.number("memberCount"),
 		MaxMemberCount: o.number("maxMemberCount"),
-		Extra:          o.rest,
+		Extra:          o.extra(),
 	}
 }
 
 func (o *object) id(codec *n3d.Codec) string {
-	value, text := o.rest["id"], ""
-	isText := value == nil || json.Unmarshal(value, &text) == nil
+	value, text := o.values["id"], ""
+	isText := value.RawMessage == nil || json.Unmarshal(value.RawMessage, &text) == nil // "" for null
 	if isText && (codec == nil || text == "" || strings.Trim(text, "0123456789") != "") {
 		return o.checked("id", "id")
 	}
 	o.take("id")
-	n, err := strconv.ParseUint(cmp.Or(text, string(value)), 10, 32)
+	n, err := strconv.ParseUint(cmp.Or(text, string(value.RawMessage)), 10, 32)
 	switch {
 	case err != nil || n == 0:
 		o.add("id", "must be a public id or a number from 1 to 4294967295")
@@ -93,7 +95,7 @@ func (o *object) id(codec *n3d.Codec) string {
 
 func (o *object) number(key string) int {
 	var n int
-	if value := o.take(key); value != nil && (json.Unmarshal(value, &n) != nil || n < 0) {
+	if value, given := o.take(key); given && (json.Unmarshal(value.RawMessage, &n) != nil || n < 0) {
 		o.add(key, "must be a whole number that is not negative")
 	}
 	return n

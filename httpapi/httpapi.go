@@ -25,7 +25,9 @@
 // such as /misc/latest_update, for use in metrics and traces. It does not
 // change the field if the path is unknown.
 //
-// Login, rate limits, CORS and compression are left to your server.
+// Login, rate limits, CORS and compression are left to your server, and so are the
+// limits of its connections: set the timeouts and MaxHeaderBytes of http.Server,
+// and give the context of each request a deadline.
 package httpapi
 
 import (

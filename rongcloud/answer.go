@@ -14,7 +14,7 @@ import (
 // Limits on what an answer may hold.
 const (
 	maxAnswer     = 64 << 10       // bytes
-	maxMessage    = 256            // bytes kept of a message
+	maxMessage    = 256            // bytes kept of what the cloud says
 	maxRetryAfter = 24 * time.Hour // a longer wait counts as none
 )
 
@@ -75,15 +75,19 @@ func readAnswer(resp *http.Response, body []byte, requestID string, mask func(st
 	if resp.StatusCode == http.StatusOK && code == 200 {
 		return nil
 	}
-	message := mask(answer.ErrorMessage)
 	return &Error{
 		HTTPStatus: resp.StatusCode,
 		Code:       code,
-		Message:    strings.ToValidUTF8(message[:min(len(message), maxMessage)], ""),
+		Message:    clip(mask(answer.ErrorMessage)),
 		RequestID:  requestID,
 		notJSON:    !isJSON,
 		retryAfter: parseRetryAfter(resp.Header.Get("Retry-After")),
 	}
+}
+
+// clip returns as much of a text of the cloud's as may be in an error.
+func clip(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxMessage)], "")
 }
 
 func parseRetryAfter(value string) time.Duration {

@@ -145,6 +145,68 @@ func TestSwitchingProtocolsIsARefusalWhoseBodyIsClosedUnread(t *testing.T) {
 	require.ErrorIs(t, err, misc.ErrRefused)
 }
 
+// Whatever a host sends, and however net/http quotes it, an error has little of it, in a form that fits into a line.
+func TestAnErrorHasAtMost256BytesOfTheCloudsWords(t *testing.T) {
+	t.Parallel()
+	const head = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n"
+	for name, words := range map[string]string{"letters": "x", "zeros": "\x00", "ESC": "\x1b[2J", "beyond ASCII": "错", "not UTF-8": "\xff", "quotes": `"`} {
+		long := strings.Repeat(words, 60_000/len(words))
+		for place, test := range map[string]struct {
+			answer string
+			err    error
+		}{
+			"status line":       {long + "\r\n\r\n", misc.ErrUnreachable},
+			"status":            {"HTTP/1.1 " + long + "\r\n\r\n", misc.ErrUnreachable},
+			"reason":            {"HTTP/1.1 403 " + long + "\r\nContent-Length: 0\r\n\r\n", misc.ErrRefused},
+			"header":            {head + long + "\r\n\r\n", misc.ErrUnreachable},
+			"length":            {"HTTP/1.1 200 OK\r\nContent-Length: " + long + "\r\n\r\n", misc.ErrUnreachable},
+			"transfer encoding": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + long + "\r\n\r\n", misc.ErrUnreachable},
+			"chunk":             {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + long + "\r\n", misc.ErrUnreachable},
+			"body":              {"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n" + long[:60_000/len(words)*len(words)], nil},
+		} {
+			err := newClient(t, rongcloud.Config{Region: rongcloud.Region(rawHost(t, test.answer))}).Send(t.Context(), hello)
+			if test.err != nil && !errors.Is(err, misc.ErrUnreachable) { // net/http refuses some of the words in a reason
+				require.ErrorIs(t, err, test.err, "%s in the %s", name, place)
+			}
+			require.Error(t, err)
+			assert.LessOrEqual(t, len(err.Error()), 600, "%s in the %s: %.300s", name, place, err)
+			assert.NotRegexp(t, `[[:cntrl:]]`, err.Error(), "%s in the %s", name, place)
+			assert.True(t, utf8.ValidString(err.Error()), "%s in the %s", name, place)
+		}
+	}
+}
+
+func TestAnErrorOfTheTransportIsOneLine(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("x509: certificate is valid for \x1b[2J\nforged\u2028" + strings.Repeat("x", 60_000))
+	c := newClient(t, rongcloud.Config{Region: rongcloud.Beijing, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return nil, cause }),
+	}})
+	err := c.Send(t.Context(), hello)
+	require.ErrorIs(t, err, misc.ErrUnreachable)
+	assert.ErrorContains(t, err, "is valid for ?[2J?forged?xxx")
+	assert.LessOrEqual(t, len(err.Error()), 600)
+}
+
+// net/http reads the Location even of a redirect that it is told not to follow.
+func TestARedirectIsARefusalWhateverItsLocation(t *testing.T) {
+	t.Parallel()
+	backup := newHost(t, nil)
+	for _, status := range []string{"301", "302", "303", "307", "308"} {
+		for _, location := range []string{"", "http://[", "%zz", "http://a b/", "http://" + strings.Repeat("%", 60_000), "http://backup.example/"} {
+			main := rawHost(t, "HTTP/1.1 "+status+" Found\r\nContent-Length: 0\r\nLocation: "+location+"\r\n\r\n")
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(main), Backup: backup.URL, Idempotent: true})
+			for range 2 {
+				err := c.Send(t.Context(), hello)
+				require.ErrorIs(t, err, misc.ErrRefused, "%s %.20s", status, location)
+				assert.ErrorContains(t, err, "HTTP "+status)
+				assert.LessOrEqual(t, len(err.Error()), 300)
+			}
+		}
+	}
+	assert.Zero(t, backup.requests(), "sent again")
+}
+
 func TestRetryAfterIsKnownToTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // starts at midnight
 		for header, want := range map[string]time.Duration{

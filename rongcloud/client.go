@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/sealtalk-go/misc"
 )
@@ -24,10 +25,11 @@ var _ misc.Messenger = (*Client)(nil)
 // A Client sends messages for one app. It is safe for concurrent use. Make one
 // with [New].
 type Client struct {
-	cfg    Config        // without the secret
-	secret func() string // a function, because fmt prints only its address
-	http   *http.Client
-	hosts  *hosts
+	cfg      Config        // without the secret
+	secret   func() string // a function, because fmt prints only its address
+	patience time.Duration // a host that was cut off earlier has not failed
+	http     *http.Client
+	hosts    *hosts
 }
 
 // Send sends m to RongCloud, and returns nil if RongCloud has accepted it. It
@@ -61,18 +63,20 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 		form += "&msgRandom=" + randomNumber()
 	}
 
-	p := post{form, rand.Text(), time.Now().Add(c.cfg.Timeout)}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	p := post{form, rand.Text()}
 	host, other := c.hosts.pick()
-	mayHaveArrived, err := c.post(ctx, host+path, p, other != "")
-	if !isHostFailure(err) {
-		return err
+	first := c.post(ctx, host+path, p, other != "")
+	if first.cutOff && time.Since(start) >= c.patience || !first.cutOff && isHostFailure(first.err) {
+		c.hosts.leave(host)
 	}
-	c.hosts.leave(host)
-	if other == "" || mayHaveArrived && !c.cfg.Idempotent {
-		return err
+	if other == "" || ctx.Err() != nil || !isHostFailure(first.err) || first.mayHaveArrived && !c.cfg.Idempotent {
+		return first.err
 	}
-	if _, last := c.post(ctx, other+path, p, false); last != nil {
-		return fmt.Errorf("%w; and before that: %v", last, err)
+	if second := c.post(ctx, other+path, p, false); second.err != nil {
+		return fmt.Errorf("%w; and before that: %v", second.err, first.err)
 	}
 	return nil
 }
@@ -112,28 +116,33 @@ func publication(m misc.Message) (path, form string, err error) {
 }
 
 // A post is what both attempts of one Send share.
-type post struct {
-	form, requestID string
-	deadline        time.Time
+type post struct{ form, requestID string }
+
+// An attempt is what came of sending a post to one host.
+type attempt struct {
+	err            error // nil: the host has accepted the message
+	mayHaveArrived bool
+	cutOff         bool // before the host had answered, by the caller or by the end of the time
 }
 
 // post makes one attempt. If there is a next host, it leaves time for that one,
 // but never gives up a message that may have arrived and must not come twice.
-func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool) (mayHaveArrived bool, err error) {
-	attempt, cancel := context.WithDeadline(ctx, p.deadline)
+func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool) attempt {
+	whole := ctx
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var conn connection
 	if hasNext {
-		limit := time.AfterFunc(firstShare(attempt, c.cfg.Idempotent), func() {
+		limit := time.AfterFunc(c.firstShare(ctx), func() {
 			if c.cfg.Idempotent || !conn.mayExist() {
 				cancel()
 			}
 		})
 		defer limit.Stop()
 	}
-	req, err := http.NewRequestWithContext(conn.trace(attempt), http.MethodPost, endpoint, strings.NewReader(p.form))
+	req, err := http.NewRequestWithContext(conn.trace(ctx), http.MethodPost, endpoint, strings.NewReader(p.form))
 	if err != nil {
-		return false, fmt.Errorf("rongcloud: not sent: %w", err)
+		return attempt{err: fmt.Errorf("rongcloud: not sent: %w", err)}
 	}
 	nonce, timestamp := randomNumber(), strconv.FormatInt(time.Now().UnixMilli(), 10)
 	signature := sign(c.secret(), nonce, timestamp)
@@ -147,7 +156,8 @@ func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool
 		"X-Request-Id": {p.requestID},
 	}
 	mask := func(s string) string {
-		return strings.NewReplacer(signature, "[signature]", c.secret(), "[secret]").Replace(s)
+		quoted := strconv.Quote(c.secret()) // as net/http writes what it refuses
+		return strings.NewReplacer(signature, "[signature]", c.secret(), "[secret]", quoted[1:len(quoted)-1], "[secret]").Replace(s)
 	}
 
 	resp, err := c.http.Do(req)
@@ -158,24 +168,33 @@ func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool
 			body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 		}
 		if err == nil || resp.StatusCode != http.StatusOK { // the status alone says that it failed
-			return true, readAnswer(resp, body, p.requestID, mask)
+			return attempt{err: readAnswer(resp, body, p.requestID, mask), mayHaveArrived: true}
 		}
 	}
-	mayHaveArrived = conn.mayExist()
+	cutOff := ctx.Err() != nil
 	reason := misc.ErrUnreachable
 	var netErr net.Error
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return mayHaveArrived, fmt.Errorf("rongcloud: %w (request %s)", ctx.Err(), p.requestID)
-	case attempt.Err() != nil:
-		reason, err = misc.ErrTimeout, fmt.Errorf("%s: %w", endpoint, context.DeadlineExceeded)
+	case errors.Is(whole.Err(), context.Canceled):
+		return attempt{fmt.Errorf("rongcloud: %w (request %s)", context.Canceled, p.requestID), conn.mayExist(), cutOff}
+	case cutOff:
+		reason, err = misc.ErrTimeout, context.DeadlineExceeded
 	case errors.As(err, &netErr) && netErr.Timeout():
 		reason = misc.ErrTimeout
 	}
-	if text := mask(err.Error()); text != err.Error() {
+	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
+		err = wrapped.Err // the rest is the endpoint, once more
+	}
+	oneLine := func(r rune) rune { // names in certificates may hold anything
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}
+	if text := strings.Map(oneLine, clip(mask(err.Error()))); text != err.Error() {
 		err = errors.New(text)
 	}
-	return mayHaveArrived, fmt.Errorf("rongcloud: %w: %w (request %s)", reason, err, p.requestID)
+	return attempt{fmt.Errorf("rongcloud: %w: %s: %w (request %s)", reason, endpoint, err, p.requestID), conn.mayExist(), cutOff}
 }
 
 func sign(secret, nonce, timestamp string) string {

@@ -343,7 +343,7 @@ func TestTimeoutOfTheConfigEndsASend(t *testing.T) {
 	}
 }
 
-func TestSendAllowsTenSecondsUnlessToldOtherwise(t *testing.T) {
+func TestSendAllowsEightSecondsUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
 	var deadline time.Time
 	client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -48,10 +48,14 @@ func isHostFailure(err error) bool {
 
 // firstShare returns how long a first attempt may take, so that there is time
 // for a second one: to connect, or in all if the message may be sent again.
-func firstShare(ctx context.Context, idempotent bool) time.Duration {
+func (c *Client) firstShare(ctx context.Context) time.Duration {
 	deadline, _ := ctx.Deadline()
-	if idempotent {
-		return min(time.Until(deadline)/2, msgRandomWindow/2)
+	left := time.Until(deadline)
+	if c.patience > left*2/3 { // too little to tell that the host has failed
+		return left / 2
 	}
-	return time.Until(deadline) / 3
+	if c.cfg.Idempotent {
+		return min(max(c.patience, left/2), msgRandomWindow/2)
+	}
+	return c.patience
 }

@@ -2,9 +2,11 @@ package rongcloud_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,10 +24,9 @@ import (
 // that failed must not be used for the next message.
 func TestFailingHostIsLeftAndTheMessageSentAgainOnlyIfThatIsSafe(t *testing.T) {
 	t.Parallel()
-	const deadline = 300 * time.Millisecond
 	tests := map[string]struct {
 		answer     http.HandlerFunc // nil if the connection is refused
-		timeout    time.Duration    // of the first Send; 0 for none
+		timeout    time.Duration    // of the Config
 		idempotent bool
 		err        error
 		main       int // messages that reached the main host
@@ -43,8 +44,8 @@ func TestFailingHostIsLeftAndTheMessageSentAgainOnlyIfThatIsSafe(t *testing.T) {
 		"connection lost, with key":     {answer: drop, idempotent: true, main: 1, failover: true},
 		"answer broken off":             {answer: breakOff, err: misc.ErrUnreachable, main: 1, failover: true},
 		"answer broken off, with key":   {answer: breakOff, idempotent: true, main: 1, failover: true},
-		"no answer":                     {answer: hang, timeout: deadline, err: misc.ErrTimeout, main: 1, failover: true},
-		"no end of the answer":          {answer: hangAmid, timeout: deadline, err: misc.ErrTimeout, main: 1, failover: true},
+		"no answer":                     {answer: hang, timeout: time.Second, err: misc.ErrTimeout, main: 1, failover: true},
+		"no end of the answer":          {answer: hangAmid, timeout: time.Second, err: misc.ErrTimeout, main: 1, failover: true},
 		"no answer, with key":           {answer: hang, timeout: 2 * time.Second, idempotent: true, main: 1, failover: true},
 		"no end of answer, with key":    {answer: hangAmid, timeout: 2 * time.Second, idempotent: true, main: 1, failover: true},
 		"refused":                       {answer: reply(400, `{"code":1002}`), err: misc.ErrRefused, main: 1},
@@ -74,14 +75,8 @@ func TestFailingHostIsLeftAndTheMessageSentAgainOnlyIfThatIsSafe(t *testing.T) {
 				base = main.URL
 			}
 			backup := newHost(t, nil)
-			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(base), Backup: backup.URL, Idempotent: test.idempotent})
-			ctx := t.Context()
-			if test.timeout > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, test.timeout)
-				defer cancel()
-			}
-			err := c.Send(ctx, hello)
+			c := newClient(t, rongcloud.Config{Region: rongcloud.Region(base), Backup: backup.URL, Idempotent: test.idempotent, Timeout: test.timeout})
+			err := c.Send(t.Context(), hello)
 			sentAgain := 0
 			if test.err != nil {
 				require.ErrorIs(t, err, test.err)
@@ -197,6 +192,97 @@ func TestUnreachableCloudIsTriedOnceOnEachHost(t *testing.T) {
 	require.ErrorAs(t, c.Send(t.Context(), hello), &answer)
 	assert.Equal(t, 502, answer.HTTPStatus)
 	assert.Equal(t, []int{1, 1}, []int{main.requests(), backup.requests()})
+}
+
+// Who calls Send may set any deadline, and may cancel at any moment: a user of a server can do so from outside. That says
+// nothing about the host, unless the host had a third of Timeout.
+func TestACallerWhoGivesUpMovesNobodyToTheOtherHost(t *testing.T) {
+	t.Parallel()
+	const timeout = 9 * time.Second
+	hangs := func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		trace.GetConn("")
+		trace.GotConn(httptrace.GotConnInfo{})
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	neverConnects := func(r *http.Request) (*http.Response, error) {
+		httptrace.ContextClientTrace(r.Context()).GetConn("")
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	trickles := func(r *http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"code":`), readerFunc(func([]byte) (int, error) {
+			<-r.Context().Done()
+			return 0, r.Context().Err()
+		}))
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(body), Request: r}, nil
+	}
+	failsAfter := func(d time.Duration) roundTripper {
+		return func(r *http.Request) (*http.Response, error) {
+			time.Sleep(d)
+			return &http.Response{StatusCode: http.StatusBadGateway, Body: http.NoBody, Request: r}, nil
+		}
+	}
+	for name, test := range map[string]struct {
+		host       roundTripper
+		after      time.Duration // the caller gives up
+		cancels    bool          // otherwise, its deadline passes
+		idempotent bool
+		left       bool
+	}{
+		"no answer, in a moment":               {host: hangs, after: time.Millisecond},
+		"no answer, before a third":            {host: hangs, after: timeout/3 - 1},
+		"no answer, after a third":             {host: hangs, after: timeout / 3, left: true},
+		"no answer, after 5 s":                 {host: hangs, after: 5 * time.Second, left: true},
+		"no answer, cancelled":                 {host: hangs, after: timeout/3 - 1, cancels: true},
+		"no answer, cancelled after a third":   {host: hangs, after: timeout / 3, cancels: true, left: true},
+		"no end of the answer, in a moment":    {host: trickles, after: time.Millisecond},
+		"no end of the answer, after 5 s":      {host: trickles, after: 5 * time.Second, left: true},
+		"no connection, in a moment":           {host: neverConnects, after: time.Millisecond},
+		"no connection, before half":           {host: neverConnects, after: timeout/2 - 3},
+		"no connection, after half":            {host: neverConnects, after: timeout / 2, left: true},
+		"no connection, after 5 s":             {host: neverConnects, after: 5 * time.Second, left: true},
+		"no connection, cancelled":             {host: neverConnects, after: timeout/3 - 1, cancels: true},
+		"no answer, in a moment, with key":     {host: hangs, idempotent: true, after: time.Millisecond},
+		"no answer, before half, with key":     {host: hangs, idempotent: true, after: timeout/2 - 3},
+		"no answer, after half, with key":      {host: hangs, idempotent: true, after: timeout / 2, left: true},
+		"a failure of the host, in a moment":   {host: failsAfter(0), after: time.Millisecond, left: true},
+		"a failure of the host, at the end":    {host: failsAfter(time.Second), after: time.Second, left: true},
+		"a failure of the host, cancelled too": {host: failsAfter(time.Second), after: time.Second, cancels: true, left: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked []string
+				client := &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+					asked = append(asked, r.URL.Host)
+					if len(asked) == 1 {
+						return test.host(r)
+					}
+					w := httptest.NewRecorder()
+					reply(http.StatusOK, `{"code":200}`)(w, r)
+					return w.Result(), nil
+				})}
+				c := newClient(t, rongcloud.Config{
+					Region: "http://main", Backup: "http://backup", HTTPClient: client, Idempotent: test.idempotent, Timeout: timeout})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.cancels {
+					time.AfterFunc(test.after, cancel)
+				} else {
+					ctx, cancel = context.WithTimeout(ctx, test.after)
+					defer cancel()
+				}
+				err := c.Send(ctx, hello)
+				want, before := "main", len(asked)
+				if test.left {
+					want = "backup"
+				}
+				require.NoError(t, c.Send(t.Context(), hello))
+				assert.Equal(t, want, asked[before], "the host of the next message; the error was %v", err)
+			})
+		})
+	}
 }
 
 // A RoundTripper that does not use httptrace does not say whether it had a connection.

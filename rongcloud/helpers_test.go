@@ -1,6 +1,7 @@
 package rongcloud_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -103,6 +104,35 @@ func hangAmid(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
+// rawHost returns the URL of a host that answers each request with these bytes.
+func rawHost(t *testing.T, answer string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				requests := bufio.NewReader(conn)
+				for {
+					r, err := http.ReadRequest(requests)
+					if err != nil {
+						return
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					_, _ = io.WriteString(conn, answer)
+				}
+			}()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
 // refusedURL returns the URL of a host that refuses connections.
 func refusedURL(t *testing.T) string {
 	t.Helper()
@@ -158,6 +188,10 @@ func privateCloud(f fakeCloud) rongcloud.Config {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 var errBroken = errors.New("broken")
 

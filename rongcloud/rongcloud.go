@@ -10,7 +10,9 @@
 // one; see Config.Backup. If a host cannot be reached, does not answer in time,
 // or answers with a 5xx status or the code of a timeout, the Client switches to
 // the other host, and uses that one until it fails too. It switches at most
-// once every 30 seconds.
+// once every 30 seconds. A message whose context ends says nothing about the
+// host, unless the host had a third of Config.Timeout to make a connection and to
+// answer.
 //
 // After such a failure, Send makes a second attempt, on the other host, in two
 // cases only: if the first attempt never got a connection, so that the message
@@ -18,6 +20,13 @@
 // cloud then recognizes a message that it already has. It makes this attempt
 // even if the Client has switched within the last 30 seconds; the Client does
 // not switch again then.
+//
+// # The standard logger
+//
+// If a host sends bytes that belong to no answer, net/http writes up to 4 KiB of
+// them to the standard logger of package log, which nothing in this package can
+// prevent or mask. A hostile host can put a signature there. Use log.SetOutput
+// to send these lines where they are looked after.
 package rongcloud
 
 import (
@@ -52,18 +61,19 @@ func (r Region) backup() string {
 	return ""
 }
 
-// Config configures a [Client]. Packages fmt, encoding/json and log/slog do not
-// print AppSecret, except in two cases that no method can prevent: fmt prints
-// it for a verb that is wrong for the value, such as %p, or %s for a pointer to
-// a struct with a Config, and fmt and slog's TextHandler print it if the Config
-// is in an unexported field of another struct.
+// Config configures a [Client]. Packages fmt, encoding/json, encoding/xml and
+// log/slog do not print AppSecret, except in two cases that no method can
+// prevent: fmt prints it for a verb that is wrong for the value, such as %p, or
+// %s for a pointer to a struct with a Config, and fmt and slog's TextHandler
+// print it if the Config is in an unexported field of another struct. Package
+// encoding/gob does encode it.
 type Config struct {
 	AppKey string // required; printable ASCII without spaces
 
 	// AppSecret is required, in printable ASCII without spaces. A secret that is
 	// read from a file often ends in a newline, which is refused: use
 	// strings.TrimSpace. Package encoding/json neither encodes nor decodes it.
-	AppSecret string `json:"-"`
+	AppSecret string `json:"-" xml:"-"`
 
 	// Region is required: one of the constants, or the http or https URL of a
 	// private cloud, without user, query or fragment:
@@ -85,11 +95,13 @@ type Config struct {
 	// Write 5 * time.Second, not 5. 0 means 8 seconds, since some of SealTalk's
 	// clients give up after 10. It must not be negative.
 	//
-	// Let d be the time left until the deadline of the context or the end of
-	// Timeout, whichever is earlier. If there is a backup host, the first
-	// attempt must get a connection within d/3; if Idempotent is set, it must
-	// instead get its answer within d/2, and within 30 seconds. The Client's
-	// own transport gives a TCP connection and a TLS handshake Timeout/3 each.
+	// If there is a backup host, the first attempt must get a connection within
+	// Timeout/3; if Idempotent is set, it must instead get its answer within
+	// Timeout/2, and within 30 seconds. If the context ends before Timeout does,
+	// the first attempt has at most two thirds of the time until then. Less than
+	// Timeout/3 is too little to leave a host that hangs, so Timeout should be no
+	// longer than what your requests have. The Client's own transport gives a TCP
+	// connection and a TLS handshake Timeout/3 each.
 	Timeout time.Duration
 
 	// HTTPClient makes the requests. Its CheckRedirect is not used: no redirect
@@ -102,7 +114,7 @@ type Config struct {
 	//
 	//	&http.Client{Transport: otelhttp.NewTransport(rongcloud.NewTransport(3 * time.Second))} // right
 	//	&http.Client{Transport: http.DefaultTransport}                                          // wrong
-	HTTPClient *http.Client `json:"-"`
+	HTTPClient *http.Client `json:"-" xml:"-"`
 }
 
 // New returns a Client for cfg, or an error that names every problem with cfg.
@@ -121,12 +133,14 @@ func New(cfg Config) (*Client, error) {
 	if client.Transport == nil {
 		client.Transport = NewTransport(cfg.Timeout / 3)
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // the signature is for this host alone
-	}
+	client.Transport = noRedirects{client.Transport}
 	secret := cfg.AppSecret
 	cfg.AppSecret = ""
-	return &Client{cfg, func() string { return secret }, &client, &hosts{inUse: string(cfg.Region), other: cfg.Backup}}, nil
+	patience := cfg.Timeout / 3
+	if cfg.Idempotent {
+		patience = min(patience, msgRandomWindow/2)
+	}
+	return &Client{cfg, func() string { return secret }, patience, &client, &hosts{inUse: string(cfg.Region), other: cfg.Backup}}, nil
 }
 
 // validate shows none of the values: a URL may hold a password.

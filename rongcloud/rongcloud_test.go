@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -122,7 +123,20 @@ func TestPrintingNeverShowsTheSecret(t *testing.T) {
 	assert.Contains(t, fmt.Sprintf("%+v", cfg), "AppKey:"+appKey, "what is no secret is shown")
 	j, err := json.Marshal(cfg)
 	require.NoError(t, err)
+	x, err := xml.Marshal(rongcloud.Config{AppKey: appKey, AppSecret: appSecret})
+	require.NoError(t, err)
+	assert.NotContains(t, string(x), appSecret)
 	assert.JSONEq(t, `{"AppKey":"uwd1c0sxdlx2","Region":"https://api.sg-light-api.com","Backup":"","Idempotent":false,"Timeout":0}`, string(j))
+}
+
+// net/http quotes what it refuses.
+func TestASecretWithAQuoteIsMaskedToo(t *testing.T) {
+	t.Parallel()
+	const secret = `s3c"r3t\`
+	c := newClient(t, rongcloud.Config{AppKey: appKey, AppSecret: secret, Region: rongcloud.Region(rawHost(t, "HTTP/1.1 "+secret+"\r\n\r\n"))})
+	err := c.Send(t.Context(), hello)
+	assert.ErrorContains(t, err, "[secret]")
+	assert.NotContains(t, err.Error(), "r3t")
 }
 
 func TestErrorsNeverShowTheSecretOrASignature(t *testing.T) {

@@ -46,6 +46,25 @@ type countedConn struct {
 	uses int
 }
 
+// noRedirects hides where a redirect leads: the signature is for one host alone.
+// A CheckRedirect would not do, as an http.Client parses the Location before it
+// calls that, and fails if it cannot.
+type noRedirects struct{ http.RoundTripper }
+
+func (t noRedirects) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.RoundTripper.RoundTrip(r)
+	if resp != nil {
+		resp.Header.Del("Location")
+	}
+	return resp, err
+}
+
+func (t noRedirects) CloseIdleConnections() {
+	if closer, ok := t.RoundTripper.(interface{ CloseIdleConnections() }); ok {
+		closer.CloseIdleConnections()
+	}
+}
+
 // A connection is what httptrace reports about the connection of one attempt.
 type connection struct{ asked, got atomic.Bool }
 

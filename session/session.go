@@ -92,10 +92,10 @@ const (
 // Config configures a [Reader]. Format, Key and Codec are required, and Tokens
 // with Java2025.
 //
-// Packages fmt, encoding/json and log/slog do not print Key, except in two
-// cases: fmt prints it for a verb that is not for strings, such as %d or %p, and
-// fmt and slog's TextHandler print it if the Config is in an unexported field of
-// another struct. Package encoding/gob cannot encode a Config.
+// Packages fmt, encoding/json, encoding/xml and log/slog do not print Key, except
+// in two cases: fmt prints it for a verb that is not for strings, such as %d or
+// %p, and fmt and slog's TextHandler print it if the Config is in an unexported
+// field of another struct. Package encoding/gob cannot encode a Config.
 type Config struct {
 	Format Format
 
@@ -108,7 +108,7 @@ type Config struct {
 	// server calls AUTH_COOKIE_KEY. A key that is read from a file often ends in
 	// a newline, which is refused: use strings.TrimSpace. Package encoding/json
 	// neither encodes nor decodes it.
-	Key string `json:"-"`
+	Key string `json:"-" xml:"-"`
 
 	// Codec makes the public id of the user. It has the key that the old server
 	// uses for public ids, which is not Key.

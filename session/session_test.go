@@ -11,6 +11,7 @@ import (
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -520,6 +521,9 @@ func TestPrintingNeverShowsTheKey(t *testing.T) {
 		}
 	}
 	assert.Error(t, gob.NewEncoder(io.Discard).Encode(cfg))
+	x, err := xml.Marshal(cfg)
+	require.NoError(t, err)
+	assert.NotContains(t, string(x), key)
 	assert.Contains(t, fmt.Sprint(cfg), "insecure-node-2019", "what is no secret is shown")
 	require.NoError(t, json.Unmarshal([]byte(`{"Format":"java-2020","Key":"k"}`), &cfg))
 	assert.Equal(t, key, cfg.Key, "JSON does not set the key")

@@ -1,16 +1,22 @@
-// Misc-catalog checks version files before they are published, and explains
-// which desktop release a client gets from them.
+// Misc-catalog checks version files before they are published, says what changes
+// for clients, and explains which desktop release a client gets.
 //
 //	misc-catalog check DIR [-strict] [-json]
+//	misc-catalog diff OLD NEW [-strict] [-json]
 //	misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
 //
 // DIR is a directory of files for package catalog: client_version.json, a
 // releases.json or squirrel.json, and perhaps a demo_square.json.
 //
 // check prints every problem that would make a server refuse the files. If
-// there is none, it prints a warning for each thing in them that is valid but
-// probably a mistake. It assumes that the server has a Codec for ids that are
-// numbers.
+// there is none, it prints the files with their revisions, the desktop releases,
+// and a warning for each thing that is valid but probably a mistake. It assumes
+// that the server has a Codec for ids that are numbers.
+//
+// diff says in words what changes from OLD to NEW: in the files, and for clients. It
+// then prints the warnings that NEW has and OLD has not. OLD and NEW are directories or
+// files. A file's content tells which of the four it is, whatever its name; it stands
+// for the directory that the other argument is, with that file in it.
 //
 // explain prints the answer to GET /misc/latest_update?QUERY and, for each
 // release, whether the client is offered it and, if not, why. QUERY is what a
@@ -21,11 +27,12 @@
 //
 // With -json, the output is JSON. The exit code is 0 on success, 1 if a file is
 // missing or invalid or if QUERY has no valid version, and 2 if the command line
-// is wrong. With -strict, check also exits with 1 if there is a warning.
+// is wrong. With -strict, check and diff also exit with 1 if they print a warning.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -36,9 +43,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/catalog"
@@ -48,9 +59,10 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 const usage = `usage: misc-catalog check DIR [-strict] [-json]
+       misc-catalog diff OLD NEW [-strict] [-json]
        misc-catalog explain DIR QUERY [-user-agent TEXT] [-json]
 
-DIR holds the version files. QUERY is what a client sends, as in
+DIR holds the version files. OLD and NEW are such directories, or files. QUERY is what a client sends, as in
        misc-catalog explain versions 'version=1.9.0&platform=darwin&os_version=14.4&id=7f3a'
 
 `
@@ -63,7 +75,7 @@ func run(args []string, out, errOut io.Writer) (exitCode int) {
 		flags.PrintDefaults()
 	}
 	asJSON := flags.Bool("json", false, "print JSON")
-	strict := flags.Bool("strict", false, "check: exit 1 for a warning as well")
+	strict := flags.Bool("strict", false, "check, diff: exit 1 for a warning as well")
 	userAgent := flags.String("user-agent", "", "explain: the client's User-Agent, whose Darwin/N tells the version of macOS")
 	words, err := parse(flags, args)
 	set := map[string]bool{}
@@ -75,6 +87,8 @@ func run(args []string, out, errOut io.Writer) (exitCode int) {
 		return 2
 	case len(words) == 2 && words[0] == "check" && !set["user-agent"]:
 		return check(words[1], *strict, *asJSON, out)
+	case len(words) == 3 && words[0] == "diff" && !set["user-agent"]:
+		return diff(words[1], words[2], *strict, *asJSON, out)
 	case len(words) == 3 && words[0] == "explain" && !set["strict"]:
 		return explain(words[1], words[2], *userAgent, *asJSON, out)
 	}
@@ -114,18 +128,18 @@ func open(dir string) (*catalog.Catalog, error) {
 
 // report is what check prints.
 type report struct {
-	Problems []string `json:"problems"`
-	Warnings []string `json:"warnings"`
+	Files    map[string]string `json:"files,omitempty"` // revisions by name
+	Releases []catalog.Row     `json:"releases,omitempty"`
+	Problems []string          `json:"problems"`
+	Warnings []string          `json:"warnings"`
 }
 
 func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
-	found := report{[]string{}, []string{}}
 	c, err := open(dir)
 	if err != nil {
-		found.Problems, exitCode = strings.Split(err.Error(), "\n"), 1
-	} else {
-		found.Warnings = append(found.Warnings, c.Warnings()...)
+		return refuse(err, asJSON, out)
 	}
+	found := report{c.Revisions(), c.Releases().Table(), []string{}, append([]string{}, c.Warnings()...)}
 	if strict && len(found.Warnings) > 0 {
 		exitCode = 1
 	}
@@ -133,16 +147,166 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 		printJSON(out, found)
 		return exitCode
 	}
-	for _, p := range found.Problems {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, file := range slices.Sorted(maps.Keys(found.Files)) {
+		fmt.Fprintf(table, "%s\t%s\n", filepath.Join(dir, file), found.Files[file])
+	}
+	_ = table.Flush() // it writes to where the lines below go
+	fmt.Fprintln(out)
+	if len(found.Releases) > 0 {
+		fmt.Fprintln(table, "version\tchannel\tshare\tfrom\tbuilds")
+		for _, r := range found.Releases {
+			share := r.Share
+			if r.Withdrawn != "" {
+				share = "withdrawn: " + r.Withdrawn
+			}
+			builds := append(r.Builds, "") // at least one line
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Version, r.Channel, share, cmp.Or(r.From, "-"), cmp.Or(builds[0], "-"))
+			for _, b := range builds[1:max(1, len(builds)-1)] {
+				fmt.Fprintf(table, "\t\t\t\t%s\n", b)
+			}
+		}
+		_ = table.Flush()
+		fmt.Fprintln(out)
+	}
+	printWarnings(found.Warnings, out)
+	fmt.Fprintf(out, "%s is valid: %s\n", dir, c.Releases())
+	return exitCode
+}
+
+// refuse prints the errors that err joins.
+func refuse(err error, asJSON bool, out io.Writer) int {
+	problems := strings.Split(err.Error(), "\n")
+	for i, p := range problems {
+		problems[i] = printable(p)
+	}
+	if asJSON {
+		printJSON(out, report{Problems: problems, Warnings: []string{}})
+		return 1
+	}
+	for _, p := range problems {
 		fmt.Fprintln(out, p)
 	}
-	for _, w := range found.Warnings {
+	return 1
+}
+
+func printWarnings(warnings []string, out io.Writer) {
+	for _, w := range warnings {
 		fmt.Fprintln(out, "warning:", w)
 	}
-	if err == nil {
-		fmt.Fprintf(out, "%s is valid: %s\n", dir, c.Releases())
+}
+
+func diff(old, new string, strict, asJSON bool, out io.Writer) (exitCode int) {
+	was, err := load(old, new)
+	is, fault := load(new, old)
+	if err := errors.Join(err, fault); err != nil {
+		return refuse(err, asJSON, out)
 	}
+	d := is.Diff(was)
+	if strict && len(d.Warnings) > 0 {
+		exitCode = 1
+	}
+	if asJSON {
+		printJSON(out, d)
+		return exitCode
+	}
+	for _, change := range d.Changes {
+		fmt.Fprintln(out, change)
+	}
+	if len(d.Clients) > 0 {
+		fmt.Fprintln(out, "\nclients:")
+	}
+	for _, change := range d.Clients {
+		fmt.Fprintln(out, " ", change)
+	}
+	if len(d.Warnings) > 0 {
+		fmt.Fprintln(out)
+	}
+	switch {
+	case !d.Complete:
+		fmt.Fprintln(out, "the files are too large to ask for every client: there may be more")
+	case len(d.Changes) == 0 && len(d.Clients) == 0:
+		fmt.Fprintln(out, "nothing changes")
+	}
+	printWarnings(d.Warnings, out)
 	return exitCode
+}
+
+// load opens a directory, or a file as if it were in the directory other or, if that is
+// a file too, in one with nothing else to compare. Its errors name the path.
+func load(path, other string) (*catalog.Catalog, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		c, err := open(path)
+		return c, named(path, err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is neither a directory nor a regular file", path)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{
+		"releases.json":       []byte(`{"releases":[]}`),
+		"client_version.json": []byte(`{"iOS":{"version":"0","build":"200001010000","url":"https://example.com"},"Android":{"version":"0","url":"https://example.com"}}`),
+	}
+	if info, err := os.Stat(other); err == nil && info.IsDir() {
+		c, err := open(other)
+		if err != nil {
+			return nil, named(other, err)
+		}
+		clear(files)
+		for name := range c.Revisions() {
+			if files[name], err = os.ReadFile(filepath.Join(other, name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	name := kind(content)
+	if name == "squirrel.json" {
+		delete(files, "releases.json")
+	}
+	files[name] = content
+	dir, err := os.MkdirTemp("", "misc-catalog")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	c, err := open(dir)
+	return c, named(path, err)
+}
+
+// kind returns the name of the file with that content, releases.json if it is none.
+func kind(content []byte) string {
+	var keys map[string]json.RawMessage
+	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\uFEFF")))
+	switch err := json.Unmarshal(content, &keys); {
+	case bytes.HasPrefix(content, []byte("[")):
+		return "demo_square.json"
+	case err != nil || keys["releases"] != nil:
+		return "releases.json"
+	case keys["iOS"] != nil || keys["Android"] != nil:
+		return "client_version.json"
+	case keys["version"] != nil || keys["url"] != nil:
+		return "squirrel.json"
+	}
+	return "releases.json"
+}
+
+// named puts path in front of each of the errors that err joins.
+func named(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", path, errors.New(strings.ReplaceAll(err.Error(), "\n", "\n"+path+": ")))
 }
 
 // explanation is what explain prints.
@@ -160,12 +324,9 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) int {
 		e, err = ask(c.Releases(), query, userAgent)
 	}
 	switch {
-	case err != nil && asJSON:
-		printJSON(out, report{Problems: strings.Split(err.Error(), "\n"), Warnings: []string{}})
-		return 1
 	case err != nil:
-		fmt.Fprintln(out, err)
-		if errors.Is(err, misc.ErrInvalidVersion) {
+		refuse(err, asJSON, out)
+		if errors.Is(err, misc.ErrInvalidVersion) && !asJSON {
 			fmt.Fprintln(out, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
 		}
 		return 1
@@ -208,7 +369,7 @@ func ask(releases *catalog.Releases, query, userAgent string) (e explanation, er
 	parameters, _ := url.ParseQuery(query) // without those that are malformed
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		if !slices.Contains([]string{"version", "platform", "arch", "os_version", "channel", "id"}, name) {
-			e.Ignored = append(e.Ignored, name)
+			e.Ignored = append(e.Ignored, printable(name))
 		}
 	}
 	return e, err
@@ -222,5 +383,26 @@ func printJSON(out io.Writer, v any) {
 	if err := e.Encode(v); err != nil {
 		panic(err) // nothing that is printed here can fail
 	}
-	_, _ = out.Write(b.Bytes())
+	for _, r := range b.String() {
+		if unicode.IsPrint(r) || r == '\n' {
+			fmt.Fprint(out, string(r))
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(out, `\u%04x`, unit)
+		}
+	}
+}
+
+// printable escapes what would control a terminal or begin a line.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }

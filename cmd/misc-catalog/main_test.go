@@ -4,13 +4,16 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,14 +53,38 @@ func call(dir string, args ...string) (exitCode int, out, errOut string) {
 	return exitCode, strings.ReplaceAll(stdout.String(), dir, "DIR"), stderr.String()
 }
 
-func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
-	good := map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"url":"https://x.test/a.zip"}]}]}`}
-	doubtful := map[string]string{"squirrel.json": `{"version":"1.0.2","url":"https://x.test/a.zip","pub_date":"2017-05-05"}`, "demo_square.json": `[{"id":7,"type":"group"}]`}
+// sum returns the revision of a file with that text.
+func sum(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text)))[:12] }
+
+func TestCheckPrintsTheFilesTheReleasesAndEveryProblemAndWarning(t *testing.T) {
+	const (
+		goodFile     = `{"releases":[{"version":"1.0.2","from":"1.0.0","builds":[{"platform":"darwin","url":"https://x.test/a.zip"},{"platform":"win32","arch":["x64","ia32"],"min_os":"10","url":"https://x.test/a.msix"}]},{"version":"1.0.1","withdrawn":"bad"},{"version":"1.0.0","builds":[{"url":"https://x.test/b.zip"}]}]}`
+		doubtfulFile = `{"version":"1.0.2","url":"https://x.test/a.zip","pub_date":"2017-05-05"}`
+		square       = `[{"id":7,"type":"group"}]`
+		warning      = `squirrel.json: pub_date (1.0.2): "2017-05-05" has no time: macOS shows a date in 1970`
+		goodWarning  = "releases.json: releases[1].builds (1.0.1): keep those that it had: they tell which OS a client has that runs it and does not say"
+	)
+	good := map[string]string{"releases.json": goodFile}
+	doubtful := map[string]string{"squirrel.json": doubtfulFile, "demo_square.json": square}
 	bad := map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"min_os":"12"}]}]}`, "client_version.json": `[]`}
-	const warning = `squirrel.json: pub_date: "2017-05-05" has no time: macOS shows a date in 1970`
+	table := "DIR/client_version.json  " + sum(clients) + "\nDIR/releases.json        " + sum(goodFile) + `
+
+version  channel  share           from   builds
+1.0.2    stable   everyone        1.0.0  darwin
+                                         win32 x64+ia32, 10 or later
+1.0.1    stable   withdrawn: bad  -      -
+1.0.0    stable   everyone        -      any platform
+
+warning: ` + goodWarning + "\nDIR is valid: 3 releases up to 1.0.2\n"
+	doubtfulTable := "DIR/client_version.json  " + sum(clients) + "\nDIR/demo_square.json     " + sum(square) + "\nDIR/squirrel.json        " + sum(doubtfulFile) + `
+
+version  channel  share     from  builds
+1.0.2    stable   everyone  -     any platform
+
+warning: ` + warning + "\nDIR is valid: 1 release up to 1.0.2\n"
 	problems := []string{
-		"catalog: releases.json: releases[0].builds[0].min_os: needs a platform beside it",
-		`catalog: releases.json: releases[0].builds[0].url: "" is not an absolute, percent-encoded https or http URL`,
+		"catalog: releases.json: releases[0].builds[0].min_os (1.0.2, line 1): needs a platform beside it",
+		`catalog: releases.json: releases[0].builds[0].url (1.0.2, line 1): "" is not an absolute, percent-encoded https or http URL`,
 		"catalog: client_version.json: must be a JSON object",
 	}
 	for _, tt := range []struct {
@@ -67,12 +94,32 @@ func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
 		exitCode int
 		out      string
 	}{
-		{"good", good, "check DIR", 0, "DIR is valid: 1 release up to 1.0.2\n"},
-		{"good, strictly", good, "check -strict DIR", 0, "DIR is valid: 1 release up to 1.0.2\n"},
-		{"good, as JSON", good, "-json check DIR", 0, "{\n  \"problems\": [],\n  \"warnings\": []\n}\n"},
-		{"a warning", doubtful, "check DIR", 0, "warning: " + warning + "\nDIR is valid: 1 release up to 1.0.2\n"},
-		{"a warning, strictly", doubtful, "check DIR -strict", 1, "warning: " + warning + "\nDIR is valid: 1 release up to 1.0.2\n"},
-		{"a warning, as JSON", doubtful, "check DIR -json -strict", 1, "{\n  \"problems\": [],\n  \"warnings\": [\n    " + quote(warning) + "\n  ]\n}\n"},
+		{"good", good, "check DIR", 0, table},
+		{"a warning", doubtful, "check DIR", 0, doubtfulTable},
+		{"a warning, strictly", doubtful, "check DIR -strict", 1, doubtfulTable},
+		{"a warning, as JSON", doubtful, "check DIR -json -strict", 1, `{
+  "files": {
+    "client_version.json": "` + sum(clients) + `",
+    "demo_square.json": "` + sum(square) + `",
+    "squirrel.json": "` + sum(doubtfulFile) + `"
+  },
+  "releases": [
+    {
+      "version": "1.0.2",
+      "channel": "stable",
+      "share": "everyone",
+      "builds": [
+        "any platform"
+      ]
+    }
+  ],
+  "problems": [],
+  "warnings": [
+    ` + quote(warning) + `
+  ]
+}
+`},
+		{"no releases, strictly", map[string]string{"releases.json": `{"releases":[]}`}, "check -strict DIR", 1, "DIR/client_version.json  " + sum(clients) + "\nDIR/releases.json        " + sum(`{"releases":[]}`) + "\n\nwarning: releases.json: releases: none is for a client that sends neither id nor os_version\nDIR is valid: no releases\n"},
 		{"bad", bad, "check DIR", 1, strings.Join(problems, "\n") + "\n"},
 		{"bad, as JSON", bad, "check DIR -json", 1, "{\n  \"problems\": [\n    " + quote(problems[0]) + ",\n    " + quote(problems[1]) + ",\n    " + quote(problems[2]) + "\n  ],\n  \"warnings\": []\n}\n"},
 		{"no directory", good, "check DIR/none", 1, "stat DIR/none: no such file or directory\n"},
@@ -84,6 +131,91 @@ func TestCheckPrintsEveryProblemAndWarning(t *testing.T) {
 			assert.Equal(t, tt.exitCode, exitCode)
 			assert.Empty(t, errOut)
 		})
+	}
+}
+
+func TestDiffPrintsWhatChangesAndTheNewWarnings(t *testing.T) {
+	file := func(version, more string) string {
+		return `{"releases":[{"version":"` + version + `",` + more + `"builds":[{"url":"https://x.test/` + version + `.zip"}]}]}`
+	}
+	dir := newDir(t, map[string]string{
+		"releases.json": file("1.0.2", ""), "next": file("1.0.3", `"rollout":50,`), "same": file("1.0.2", ""), "clients": strings.Replace(clients, "1.0.5", "1.0.6", 1), "square": `[]`,
+		"squirrel": `{"version":"1.0.2","url":"https://x.test/1.0.2.zip"}`, "bad": "{\n\"releases\":1}", "text": "hello",
+	})
+	const halfWarning = "releases.json: releases[0].rollout (1.0.3): clients that send no id are not offered it, and today's SealTalk sends none"
+	const half = `1.0.3: new, for 50 %
+1.0.2: removed
+
+clients:
+  inside the rollouts, clients older than 1.0.2: 1.0.2 → 1.0.3
+  inside the rollouts, clients on 1.0.2: nothing newer → 1.0.3
+  outside the rollouts, clients older than 1.0.2: 1.0.2 → nothing newer
+
+warning: ` + halfWarning + `
+warning: releases.json: releases: none is for a client that sends neither id nor os_version
+`
+	for _, tt := range []struct {
+		args     string
+		exitCode int
+		out      string
+	}{
+		{"DIR DIR", 0, "nothing changes\n"},
+		{"DIR DIR/next", 0, half},
+		{"DIR/same DIR/next -strict", 1, half},
+		{"DIR/next DIR", 0, "1.0.3: removed\n1.0.2: new, for everyone\n\nclients:\n  inside the rollouts, clients older than 1.0.2: 1.0.3 → 1.0.2\n  outside the rollouts, clients older than 1.0.2: nothing newer → 1.0.2\n  inside the rollouts, clients on 1.0.2: 1.0.3 → nothing newer\n"},
+		{"DIR/squirrel DIR/same", 0, "nothing changes\n"},
+		{"DIR DIR/clients", 0, "client_version.json: iOS 1.0.5, Android 1.0.5 → iOS 1.0.6, Android 1.0.5\n"},
+		{"DIR DIR/square", 0, "demo_square.json: none → 0 entries\n"},
+		{"DIR/same DIR/next -json", 0, `{
+  "changes": [
+    "1.0.3: new, for 50 %",
+    "1.0.2: removed"
+  ],
+  "clients": [
+    "inside the rollouts, clients older than 1.0.2: 1.0.2 → 1.0.3",
+    "inside the rollouts, clients on 1.0.2: nothing newer → 1.0.3",
+    "outside the rollouts, clients older than 1.0.2: 1.0.2 → nothing newer"
+  ],
+  "warnings": [
+    "` + halfWarning + `",
+    "releases.json: releases: none is for a client that sends neither id nor os_version"
+  ],
+  "complete": true
+}
+`},
+		{"DIR/bad DIR/text", 1, "DIR/bad: catalog: releases.json: releases (line 2): must be a list\nDIR/text: catalog: releases.json: is not valid JSON: invalid character 'h' looking for beginning of value (at byte 1, line 1)\n"},
+		{"DIR/none DIR", 1, "stat DIR/none: no such file or directory\n"},
+		{"/dev/zero DIR", 1, "/dev/zero is neither a directory nor a regular file\n"},
+	} {
+		t.Run(tt.args, func(t *testing.T) {
+			exitCode, out, errOut := call(dir, append([]string{"diff"}, strings.Fields(tt.args)...)...)
+			assert.Equal(t, tt.out, out)
+			assert.Equal(t, tt.exitCode, exitCode)
+			assert.Empty(t, errOut)
+		})
+	}
+}
+
+// Whatever a file or a query holds, nothing controls the terminal and no line is forged.
+func TestNothingIsPrintedRaw(t *testing.T) {
+	const evil = `\u001b]0;x\u0007\n\u009b31m\u202e`
+	dir := newDir(t, map[string]string{
+		"releases.json": `{"releases":[{"version":"1.0.2","withdrawn":"` + evil + `","name":"` + evil + `","notes":"` + evil + `"},{"version":"1.0.1","notes":"` + "\u009b\u202e\U000e0001" + `","builds":[{"url":"https://x.test/a.zip","extra":{"` + evil + `":"` + evil + `"}}]}]}`,
+		"bad":           `{"releases":[{"version":"` + evil + `","` + evil + `":1,"channel":"` + evil + `"}],"` + evil + `":1}`,
+	})
+	for _, args := range [][]string{
+		{"check", "DIR"}, {"check", "DIR", "-json"}, {"diff", "DIR", "DIR/bad"}, {"diff", "DIR/bad", "DIR", "-json"}, {"diff", "DIR", "DIR/releases.json"},
+		{"explain", "DIR", "version=1.0.0&platform=%1b%0a&arch=%1b%0a&id=%1b%0a&os_version=%1b%0a&channel=%1b%0a&%1b%0ax=1"},
+		{"explain", "DIR", "version=1.0.0&%1b%0a=1", "-json"}, {"explain", "DIR", "version=%1b%0a"}, {"check", "\x1b\n"},
+	} {
+		_, out, _ := call(dir, args...)
+		assert.NotContains(t, out, "31m\n")
+		for _, r := range out {
+			assert.True(t, r == '\n' || unicode.IsPrint(r), "%q prints %q", args, r)
+		}
+		for line := range strings.Lines(out) {
+			assert.NotRegexp(t, `^(31m|x|\])`, line)
+		}
 	}
 }
 

@@ -47,8 +47,8 @@ func main() {
 	svc := must(misc.New(misc.Config{
 		Versions: versions, Square: versions, Relations: relations{}, Captures: misc.NewMemoryStore(), Messenger: cloud}))
 	http.Handle("/misc/", must(httpapi.New(httpapi.Config{Service: svc, CurrentUser: currentUser})))
-	server := &http.Server{Addr: "127.0.0.1:8080", Handler: deadline(http.DefaultServeMux),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Addr: "127.0.0.1:8080", Handler: deadline(http.DefaultServeMux), MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }
 

@@ -76,7 +76,7 @@ func newHost(releases []byte, transport http.RoundTripper) (_ *host, err error) 
 			return nil, err
 		}
 	}
-	if h.source, err = catalog.Open(os.DirFS(versions), catalog.Config{}); err != nil {
+	if h.source, err = catalog.Open(os.DirFS(versions), catalog.Config{Decided: decided}); err != nil {
 		return nil, err
 	}
 

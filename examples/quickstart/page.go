@@ -1,14 +1,15 @@
 package main
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,26 +34,33 @@ const (
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	lookEvery    = 300 * time.Millisecond // how often to look at the files
 	writeTimeout = 5 * time.Second        // a client that reads no events for this long is dropped
+	maxStreams   = 32                     // of events
 )
 
 // A page shows people how the host works: two phones, and who gets which release.
 type page struct {
 	*host
 	wire     *wire
-	releases string // the path of the file
+	releases string        // the path of the file
+	streams  chan struct{} // holds one for each that is open
 
-	mu   sync.Mutex
-	good []byte // the last valid text of the file
+	story []chapter
+
+	mu      sync.Mutex
+	chapter int            // of the story, that the installations are in
+	all     []installation // with the versions that they run in it
+	looked  time.Time      // at the file
+	state   *state         // as it was then
 }
 
 // newPage returns a page with its own host. The caller must close the host.
 func newPage() (*page, error) {
-	releases, err := pageFiles.ReadFile("page/releases.json")
+	chapters, err := story()
 	if err != nil {
 		return nil, err
 	}
 	w := newWire()
-	h, err := newHost(releases, w)
+	h, err := newHost([]byte(chapters[0].text), w)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +68,12 @@ func newPage() (*page, error) {
 	for name, id := range h.public {
 		w.names[id] = name
 	}
-	return &page{host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), good: releases}, nil
+	p := &page{
+		host: h, wire: w, releases: filepath.Join(h.dir, "versions", "releases.json"), streams: make(chan struct{}, maxStreams),
+		story: chapters, all: installations(),
+	}
+	p.current() // the file is valid now
+	return p, nil
 }
 
 // handler returns a handler that serves the page at / and the host at /misc/.
@@ -76,6 +89,7 @@ func (p *page) handler() (http.Handler, error) {
 	mux.HandleFunc("GET /demo/events", p.events)
 	mux.HandleFunc("GET /demo/explain", p.explain)
 	mux.HandleFunc("PUT /demo/releases", p.saveReleases)
+	mux.HandleFunc("PUT /demo/chapters/{chapter}", p.turnTo)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Referrer-Policy", "same-origin")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -113,28 +127,34 @@ func isLoopback(host string) bool {
 // events streams what the wire records, and the state of releases.json whenever
 // it changes.
 func (p *page) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case p.streams <- struct{}{}:
+		defer func() { <-p.streams }()
+	default:
+		http.Error(w, "this demo is open in too many windows: close one", http.StatusServiceUnavailable)
+		return
+	}
 	last, _ := strconv.Atoi(r.Header.Get("Last-Event-ID")) // if there is none, from the beginning
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	var shown []byte // the state of the file, which the catalog reads a moment later
-	var served *catalog.Releases
+	var shown *state
 	for {
-		var out bytes.Buffer
-		if state, releases := p.catalogState(); !bytes.Equal(state, shown) || releases != served {
-			shown, served = state, releases
-			fmt.Fprintf(&out, "event: catalog\ndata: %s\n\n", state)
+		var out []byte
+		if current := p.current(); current != shown {
+			shown = current
+			out = append(out, current.event...)
 		}
 		events, grown := p.wire.since(last)
 		for _, e := range events {
-			fmt.Fprintf(&out, "id: %d\nevent: %s\ndata: %s\n\n", e.id, e.name, e.data)
+			out = append(out, e.data...)
 			last = e.id
 		}
-		if out.Len() > 0 {
+		if len(out) > 0 {
 			_ = stream.SetWriteDeadline(time.Now().Add(writeTimeout)) // net/http supports it
-			if _, err := w.Write(out.Bytes()); err != nil {
+			if _, err := w.Write(out); err != nil {
 				return
 			}
 			if err := stream.Flush(); err != nil {
@@ -150,89 +170,69 @@ func (p *page) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// An installation is one of the clients on which the page shows the rollout.
-type installation struct {
-	misc.UpdateQuery
-	Version string // for the page
-	Offered string // a version, or empty
-	Reason  catalog.Reason
+// A state is what the page shows of releases.json.
+type state struct {
+	Path     string         `json:"path"` // different for each server
+	Text     string         `json:"text"`
+	Good     string         `json:"good"` // the last valid text
+	Problem  string         `json:"problem"`
+	Missing  bool           `json:"missing"`
+	Chapter  int            `json:"chapter"` // of the story; -1 if the file is another
+	Groups   []group        `json:"groups"`
+	Possible map[string]int `json:"possible"` // how many could be offered each version if its rollout were at 100 %
+
+	releases *catalog.Releases // that are served, which may be older than the file
+	event    []byte            // all this, as it goes out
 }
 
-// installations returns 200 installations in a mixed order, the same each time.
-func installations() []installation {
-	kinds := []struct {
-		count int
-		query string
-	}{
-		{50, "version=2.0.0&platform=darwin&arch=arm64&os_version=14.5"},
-		{45, "version=2.0.0&platform=win32&arch=x64&os_version=10.0.22631"},
-		{35, "version=1.0.2&platform=darwin&arch=x64&os_version=12.7"},
-		{20, "version=1.0.2&platform=linux&arch=x64"},
-		{20, "version=1.0.0&platform=win32&arch=x64&os_version=10.0.19045"},
-		{10, "version=2.1.0&platform=darwin&arch=arm64&os_version=15.1"},
-		{12, "version=2.1.0&platform=darwin&arch=arm64&os_version=15.1&channel=beta"},
-		{8, "version=1.0.2&platform=darwin&arch=x64&os_version=10.15.7"},
+// current returns the state as it was within the last lookEvery. However many ask for
+// it, it is made once for each change.
+func (p *page) current() *state {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state != nil && time.Since(p.looked) < lookEvery {
+		return p.state
 	}
-	var all []installation
-	for _, kind := range kinds {
-		q, err := misc.ParseUpdateQuery(kind.query)
-		if err != nil {
-			panic(err) // the versions above are valid
-		}
-		for range kind.count {
-			q.ClientID = fmt.Sprintf("client-%d", len(all))
-			all = append(all, installation{UpdateQuery: q, Version: q.Version.String()})
-		}
-	}
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all
-}
-
-// catalogState returns, as JSON, the file, what is wrong with it, and what the
-// releases offer each installation. It also returns the releases.
-func (p *page) catalogState() ([]byte, *catalog.Releases) {
-	state := struct {
-		Path          string         `json:"path"` // different for each server
-		Text          string         `json:"text"`
-		Good          string         `json:"good"` // the last valid text
-		Problem       string         `json:"problem"`
-		Missing       bool           `json:"missing"`
-		Installations []installation `json:"installations"`
-		Possible      map[string]int `json:"possible"` // how many could be offered each version if its rollout were at 100 %
-	}{Path: p.releases, Installations: installations(), Possible: map[string]int{}}
+	p.looked = time.Now()
 	text, err := os.ReadFile(p.releases)
-	state.Text, state.Missing = string(text), errors.Is(err, fs.ErrNotExist)
+	s := &state{Path: p.releases, Text: string(text), Missing: errors.Is(err, fs.ErrNotExist), Chapter: p.chapter, Possible: map[string]int{}, releases: p.source.Releases()}
+	if s.Text != p.story[p.chapter].text {
+		s.Chapter = -1
+	}
+	if o := p.state; o != nil && o.Text == s.Text && o.Missing == s.Missing && o.Chapter == s.Chapter && o.releases == s.releases {
+		return o
+	}
 	if err == nil {
 		_, err = catalog.ParseReleases(text)
 	}
-	p.mu.Lock()
-	if err == nil {
-		p.good = text
-	} else {
-		state.Problem = err.Error()
+	switch {
+	case err == nil:
+		s.Good = s.Text
+	default:
+		s.Problem = err.Error()
+		if p.state != nil {
+			s.Good = p.state.Good
+		}
 	}
-	state.Good = string(p.good)
-	p.mu.Unlock()
-	releases := p.source.Releases()
-	for i := range state.Installations {
-		n := &state.Installations[i]
-		explained := releases.Explain(n.UpdateQuery)
-		n.Reason = explained.Reason
-		for _, v := range explained.Releases {
+	for p.ask(p.all); p.source.Releases() != s.releases; p.ask(p.all) { // all of one file
+		s.releases = p.source.Releases()
+	}
+	s.Groups = groups(p.all)
+	for _, n := range p.all {
+		for _, v := range s.releases.Explain(n.parsed()).Releases {
 			switch v.Reason {
-			case catalog.ReasonUpdate:
-				n.Offered = v.Version
-				fallthrough
-			case catalog.ReasonSuperseded, catalog.ReasonRollout, catalog.ReasonNoID:
-				state.Possible[v.Version]++
+			case catalog.ReasonUpdate, catalog.ReasonSuperseded, catalog.ReasonRollout, catalog.ReasonNoID:
+				s.Possible[v.Version]++
 			}
 		}
 	}
-	data, err := json.Marshal(state)
+	data, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // such values always encode
 	}
-	return data, releases
+	s.event = fmt.Appendf(nil, "event: catalog\ndata: %s\n\n", data)
+	p.state = s
+	return s
 }
 
 // explain answers why the client described by the query gets each release or not.
@@ -258,14 +258,44 @@ func (p *page) saveReleases(w http.ResponseWriter, r *http.Request) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	err = os.WriteFile(p.releases+".new", text, 0o600)
-	if err == nil {
-		err = os.Rename(p.releases+".new", p.releases)
-	}
-	if err != nil {
+	if err := p.publish(text); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (p *page) publish(text []byte) error {
+	return errors.Join(os.WriteFile(p.releases+".new", text, 0o600), os.Rename(p.releases+".new", p.releases))
+}
+
+// turnTo publishes the file of a chapter, and lets the installations go on as soon as
+// it is served.
+func (p *page) turnTo(w http.ResponseWriter, r *http.Request) {
+	n, err := strconv.Atoi(r.PathValue("chapter"))
+	if err != nil || n < 0 || n >= len(p.story) {
+		http.NotFound(w, r)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	text := []byte(p.story[n].text)
+	if err := p.publish(text); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	sum := sha256.Sum256(text)
+	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
+	defer cancel()
+	for p.source.Revisions()["releases.json"] != hex.EncodeToString(sum[:])[:12] {
+		select {
+		case <-time.After(20 * time.Millisecond): // the catalog looks at it once a second
+		case <-ctx.Done():
+			http.Error(w, "releases.json was replaced before it was served", http.StatusConflict)
+			return
+		}
+	}
+	p.chapter, p.all, p.looked = n, p.fleet(n), time.Time{}
 	w.WriteHeader(http.StatusNoContent)
 }
 

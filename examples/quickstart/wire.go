@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,21 +23,22 @@ type wire struct {
 	names map[string]string // by public id
 
 	mu     sync.Mutex
-	events []event // the last keptEvents
+	events []event // the last ones: at most keptEvents with keptBytes
+	kept   int     // the bytes of events
 	count  int     // of all events so far
 	grown  chan struct{}
 }
 
 const (
 	keptEvents = 300
-	keptBody   = 16 << 10 // bytes of a request's body that are shown
+	keptBytes  = 4 << 20
+	keptText   = 16 << 10 // bytes of a body; serve limits headers
 )
 
 // An event is an event in the stream that the page listens to.
 type event struct {
-	id   int // 1, 2, 3 …
-	name string
-	data []byte
+	id   int    // 1, 2, 3 …
+	data []byte // as it goes out
 }
 
 // An exchange is one request to the host, with its answer.
@@ -76,9 +78,12 @@ func (w *wire) publish(name string, v any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count++
-	w.events = append(w.events, event{w.count, name, data})
-	if len(w.events) > keptEvents {
-		w.events = append([]event(nil), w.events[1:]...)
+	e := event{w.count, fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", w.count, name, data)}
+	w.kept += len(e.data)
+	w.events = append(w.events, e)
+	for len(w.events) > keptEvents || w.kept > keptBytes {
+		w.kept -= len(w.events[0].data)
+		w.events = slices.Delete(w.events, 0, 1)
 	}
 	close(w.grown)
 	w.grown = make(chan struct{})
@@ -93,7 +98,7 @@ func (w *wire) since(id int) (events []event, grown <-chan struct{}) {
 		id = 0 // the id is from a server that ran before this one
 	}
 	first := w.count - len(w.events) + 1
-	return w.events[max(id+1-first, 0):], w.grown
+	return slices.Clone(w.events[max(id+1-first, 0):]), w.grown
 }
 
 type exchangeKey struct{}
@@ -107,8 +112,8 @@ func (w *wire) record(host http.Handler) http.Handler {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
 		}
-		body, _ := io.ReadAll(io.LimitReader(r.Body, keptBody)) // the host gets the same read error
-		e.Request = string(head) + string(body)
+		body, _ := io.ReadAll(io.LimitReader(r.Body, keptText+1)) // the host gets the same read error
+		e.Request = string(head) + cut(string(body))
 		r.Body = struct {
 			io.Reader
 			io.Closer
@@ -138,7 +143,15 @@ func answerText(status int, header http.Header, body string) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	_ = header.Write(&text) // writing to a Builder never fails
-	return text.String() + "\r\n" + body
+	return text.String() + "\r\n" + cut(body)
+}
+
+// cut returns the part of a text that is kept.
+func cut(text string) string {
+	if len(text) <= keptText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:keptText], "") + "…"
 }
 
 // RoundTrip implements http.RoundTripper for the host's requests to the chat cloud.
@@ -163,8 +176,9 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response.Body = io.NopCloser(bytes.NewReader(answer))
 
+	head, form, _ := strings.Cut(string(request), "\r\n\r\n")
 	s := sent{
-		Request:  string(request),
+		Request:  head + "\r\n\r\n" + cut(form),
 		Answer:   answerText(response.StatusCode, response.Header, string(answer)),
 		Verified: response.StatusCode == http.StatusOK, // the stand-in answers 401 if it is not
 	}
@@ -172,7 +186,6 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		e.Cloud = append(e.Cloud, s)
 	}
 	if s.Verified {
-		_, form, _ := strings.Cut(s.Request, "\r\n\r\n")
 		w.deliver(form)
 	}
 	return response, nil
@@ -185,7 +198,7 @@ func (w *wire) deliver(body string) {
 		From:       w.names[form.Get("fromUserId")],
 		To:         w.names[form.Get("toUserId")+form.Get("toGroupId")],
 		ObjectName: form.Get("objectName"),
-		Content:    form.Get("content"),
+		Content:    cut(form.Get("content")),
 	}
 	members := []string{d.To}
 	if form.Has("toGroupId") {

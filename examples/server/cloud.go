@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -33,9 +34,10 @@ var regionNames = strings.Join(slices.Sorted(maps.Keys(regions)), ", ")
 // knows whether the last message was accepted.
 type cloud struct {
 	misc.Messenger
-	turn   func(context.Context, misc.ConversationType) error // waits until the quota allows a message
-	wait   time.Duration                                      // how long to wait for that
-	failed atomic.Bool
+	turn     func(context.Context, misc.ConversationType) error // waits until the quota allows a message
+	wait     time.Duration                                      // how long to wait for that
+	patience time.Duration                                      // a cloud that has had less time than this has not failed
+	failed   atomic.Bool
 }
 
 // openCloud returns a client of RongCloud, or a stand-in if there is no app key. The
@@ -45,6 +47,7 @@ func openCloud(cfg config, redis *shared, tracing trace.TracerProvider, logger *
 		Messenger: standIn{logger},
 		turn:      newQuotas(cfg.groupQuota, cfg.privateQuota).wait,
 		wait:      cfg.limits.quota,
+		patience:  cfg.limits.cloud / 3,
 	}
 	if redis != nil {
 		c.turn = redis.wait
@@ -101,11 +104,25 @@ func (c *cloud) Send(ctx context.Context, m misc.Message) error {
 	if err != nil && ctx.Err() == nil {
 		return quotaError{}
 	}
+	start := time.Now()
 	err = c.Messenger.Send(ctx, m)
-	if ctx.Err() == nil { // otherwise the caller has given up, which says nothing about the cloud
+	// A caller who gives up says nothing about the cloud, unless it had its time.
+	if err == nil || ctx.Err() == nil || time.Since(start) >= c.patience {
 		c.failed.Store(err != nil)
 	}
 	return err
+}
+
+// masker returns a function that replaces the app's secret, and what may be a
+// signature, in a text that the chat cloud may have written.
+func masker(secret string) func(string) string {
+	signature := regexp.MustCompile(`\b[0-9A-Fa-f]{40}\b`)
+	return func(text string) string {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[secret]")
+		}
+		return signature.ReplaceAllString(text, "[signature]")
+	}
 }
 
 // quotaError means that the quota allows no message at the moment.
@@ -123,6 +140,6 @@ func (s standIn) Send(ctx context.Context, m misc.Message) error {
 		return err
 	}
 	s.logger.InfoContext(ctx, "stand-in: message taken", "type", int(m.Type), "from", m.From, "to", m.To,
-		"objectName", m.ObjectName, "content", m.Content, "includeSender", m.IncludeSender)
+		"objectName", m.ObjectName, "content", clip(m.Content, 1<<10), "includeSender", m.IncludeSender)
 	return nil
 }

@@ -62,13 +62,13 @@ func stateOf(err error) string {
 
 // ready answers 200 if the database answers within a second and takes writes, every
 // version file is valid, and the server is not stopping; otherwise it answers 503. The
-// body has the state of each part. Those of the cloud and of Redis do not change the
+// body has the state of each part, and the revision of each version file that is served. The states of the cloud and of Redis do not change the
 // status: what sends no message works without the cloud, a server that gets no requests
 // would never find out that the cloud is back, and without Redis everything works.
 func ready(p *parts, db *health, stop *stopper, logger *slog.Logger) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
-		status, body := http.StatusOK, map[string]string{"status": "ready", "database": "ok", "catalog": "ok", "cloud": "ok"}
+		status, body := http.StatusOK, map[string]any{"status": "ready", "database": "ok", "catalog": "ok", "files": p.versions.Revisions(), "cloud": "ok"}
 		fails := func(part, state string, err error) {
 			status, body["status"], body[part] = http.StatusServiceUnavailable, "not ready", state
 			logger.WarnContext(ctx, "not ready", "part", part, "error", err)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -144,7 +145,7 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 				sent := in.do("POST", "/misc/send_sc_msg", toFriend).status // first: the cloud's state is that of the last message
 				r := in.do("GET", "/readyz", "")
 				return sent == send && in.do("POST", "/misc/get_screen_capture", toFriend).status == get &&
-					in.do("GET", "/misc/client_version", "").status == read && r.status == readiness && r.body == named
+					in.do("GET", "/misc/client_version", "").status == read && r.status == readiness && withoutFiles(r.body) == named
 			}
 			soon := func(condition func() bool, message string) {
 				require.Eventually(t, condition, 30*time.Second, 10*time.Millisecond, message)
@@ -195,4 +196,9 @@ func TestAReadinessProbeLearnsWhichWayTheDatabaseFails(t *testing.T) {
 	} {
 		assert.Equal(t, c.state, stateOf(fmt.Errorf("sqlstore: check: %w", c.err)), c.err)
 	}
+}
+
+// withoutFiles removes the revisions of the version files from the body of /readyz.
+func withoutFiles(body string) string {
+	return regexp.MustCompile(`"files":\{[^}]*\},`).ReplaceAllString(body, "")
 }

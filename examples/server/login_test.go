@@ -17,7 +17,7 @@ import (
 
 // credentials returns the header of requests of the user with this number: a name and
 // a value.
-func credentials(t *testing.T, user uint32) []string {
+func credentials(t testing.TB, user uint32) []string {
 	t.Helper()
 	codec, err := n3d.New(demoN3DKey)
 	require.NoError(t, err)

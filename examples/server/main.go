@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,6 +72,10 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 		return err
 	}
 	defer listener.Close()
+	flags, output := log.Flags(), log.Writer()
+	log.SetFlags(0)
+	log.SetOutput(standardLog(logger, masker(cfg.appSecret)))
+	defer func() { log.SetFlags(flags); log.SetOutput(output) }()
 	p, err := openParts(ctx, cfg, logger)
 	defer p.close()
 	if err != nil {
@@ -90,7 +95,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, logger *slog.Logge
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      cfg.limits.write,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    16 << 10, // spans that wait for the collector keep parts of it
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
@@ -145,7 +150,7 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
 	})
 	db := &health{db: p.db, store: p.store}
-	metrics := newMetrics(p.db.DB, db, p.redis, p.versions, p.decisions)
+	metrics := newMetrics(p.db.DB, db, p.redis, p.versions, p.updates)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.Handle("GET /readyz", ready(p, db, stop, logger))

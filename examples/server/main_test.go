@@ -176,7 +176,7 @@ func TestEveryEndpointAnswersALoggedInUser(t *testing.T) {
 		{"GET", "/misc/nothing", "", 404, `no such path`},
 		{"GET", "/nothing", "", 404, `{"code":404,"message":"no such path"}`},
 		{"GET", "/healthz", "", 200, `{"status":"ok"}`},
-		{"GET", "/readyz", "", 200, `{"catalog":"ok","cloud":"ok","database":"ok","status":"ready"}`},
+		{"GET", "/readyz", "", 200, `{"catalog":"ok","cloud":"ok","database":"ok","files":{"client_version.json":"3c2532b6b772","demo_square.json":"7498e2f6e1c7","squirrel.json":"485723fffbc7"},"status":"ready"}`},
 		{"GET", "/openapi.yaml", "", 200, strings.TrimSpace(string(httpapi.OpenAPI()))},
 	} {
 		r := in.do(c.method, c.path, c.body)

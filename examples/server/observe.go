@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"github.com/felixge/httpsnoop"
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -42,7 +45,9 @@ func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, 
 			id = rand.Text()
 		}
 		w.Header().Set("X-Request-ID", id)
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), requestIDKey{}, id), deadline)
+		var decision slog.Attr
+		ctx := context.WithValue(context.WithValue(r.Context(), requestIDKey{}, id), decisionKey{}, &decision)
+		ctx, cancel := context.WithTimeout(ctx, deadline)
 		defer cancel()
 
 		inner := r.WithContext(ctx)
@@ -52,12 +57,20 @@ func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, 
 			m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
 			m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
-				slog.String("method", r.Method), slog.String("path", r.URL.Path),
+				slog.String("method", clip(r.Method, 256)), slog.String("path", clip(r.URL.Path, 256)),
 				slog.Int("status", sent.Code), slog.Int64("bytes", sent.Written),
-				slog.Duration("took", sent.Duration), slog.String("remote", r.RemoteAddr))
+				slog.Duration("took", sent.Duration), slog.String("remote", clip(r.RemoteAddr, 256)), decision)
 		}()
 		sent.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, inner) })
 	})
+}
+
+// clip returns at most so many bytes of a text from outside, in UTF-8.
+func clip(text string, most int) string {
+	if len(text) > most {
+		text = text[:most] + "…"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
 }
 
 type requestIDKey struct{}
@@ -74,6 +87,22 @@ func logFaults(logger *slog.Logger, part string, err error) {
 
 // continued matches where an error continues on the next line.
 var continued = regexp.MustCompile(`:?\s*\n\s+`)
+
+// standardLog returns what the standard logger writes to: the lines become lines of
+// logger. Package net/http writes bytes to it that the chat cloud sends behind an
+// answer.
+func standardLog(logger *slog.Logger, mask func(string) string) io.Writer {
+	return writerFunc(func(line []byte) {
+		logger.Warn("standard logger", "line", clip(mask(strings.TrimSuffix(string(line), "\n")), 1<<10))
+	})
+}
+
+type writerFunc func(line []byte)
+
+func (f writerFunc) Write(line []byte) (int, error) {
+	f(line)
+	return len(line), nil
+}
 
 // contextHandler adds to each line the ids of the request that it is about.
 type contextHandler struct{ slog.Handler }
@@ -111,22 +140,13 @@ type metrics struct {
 	duration     *prometheus.HistogramVec
 }
 
-// newDecisions returns the counter that openVersions needs before there is a
-// catalog for newMetrics.
-func newDecisions() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "misc_update_decisions_total",
-		Help: "Decisions which desktop release a client gets, from releases.json.",
-	}, []string{"reason"})
-}
-
-func newMetrics(db *sql.DB, state *health, redis *shared, versions *catalog.Catalog, decisions *prometheus.CounterVec) *metrics {
+func newMetrics(db *sql.DB, state *health, redis *shared, versions *catalog.Catalog, updates *updates) *metrics {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		collectors.NewDBStatsCollector(db, "misc"),
-		decisions)
+		updates.decisions, updates.clients, revisions{versions})
 	register := promauto.With(registry)
 	up := func(name, help string, err func() error) {
 		register.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
@@ -174,25 +194,120 @@ func methodOf(r *http.Request) string {
 
 // openTracing returns a provider of spans, and a function that sends the last
 // spans at the end. Without an endpoint, or after an error, there are no spans. The
-// exporter reads its settings, including the endpoint, from the OTEL_ variables.
-func openTracing(ctx context.Context, endpoint string, logger *slog.Logger) (_ trace.TracerProvider, flush func(), state string, _ error) {
+// exporter reads its settings, including the endpoint, from the OTEL_ variables. An
+// error shows none of their values, some of which are secret.
+func openTracing(ctx context.Context, endpoint string, mask func(string) string, logger *slog.Logger) (_ trace.TracerProvider, flush func(), state string, _ error) {
 	none := noop.NewTracerProvider()
 	if endpoint == "" {
 		return none, func() {}, "none, OTEL_EXPORTER_OTLP_ENDPOINT says where to send them", nil
 	}
+	// What the SDK cannot read, it prints with the value, and goes on without.
+	var refused refusals
+	otel.SetLogger(logr.New(&refused))
+	defer otel.SetLogger(logr.Discard())
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {
+		refused.add("OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER or OTEL_TRACES_SAMPLER_ARG is invalid")
+	}))
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		if value := os.Getenv(name); value != "" && !isCollector(value) {
+			refused.add(name + " must be an http or https URL without a user, such as http://127.0.0.1:4318")
+		}
+	}
 	exporter, err := otlptracehttp.New(ctx)
 	about, wrong := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "misc-server")), resource.WithFromEnv(), resource.WithTelemetrySDK())
-	if err := errors.Join(err, wrong); err != nil {
+	if wrong != nil {
+		refused.add("OTEL_RESOURCE_ATTRIBUTES must be pairs such as deployment.environment=test, with commas between them")
+	}
+	if err != nil {
+		refused.add("the OTEL_EXPORTER_OTLP_ variables do not go together")
+	}
+	options := []sdktrace.TracerProviderOption{sdktrace.WithResource(about)}
+	if os.Getenv("OTEL_TRACES_SAMPLER") == "" { // by default, clients would decide whether they are seen
+		options = append(options, sdktrace.WithSampler(sdktrace.AlwaysSample()))
+	}
+	if len(refused.found) == 0 {
+		options = append(options, sdktrace.WithBatcher(tidyExporter{exporter, mask}))
+	}
+	provider := sdktrace.NewTracerProvider(options...)
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces", "error", clip(err.Error(), 1<<10)) }))
+	if err := errors.Join(refused.found...); err != nil {
 		return none, func() {}, "", err
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { logger.Warn("traces", "error", err) }))
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(about))
 	return provider, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = provider.Shutdown(ctx) // the collector may be gone, but the server ends anyway
 	}, "sent to OTEL_EXPORTER_OTLP_ENDPOINT", nil
+}
+
+func isCollector(endpoint string) bool {
+	u, err := url.Parse(strings.TrimSpace(endpoint))
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil
+}
+
+// refusals collects what the SDK says that it cannot read, without the values.
+type refusals struct{ found []error }
+
+func (r *refusals) add(problem string) { r.found = append(r.found, errors.New(problem)) }
+
+func (r *refusals) Error(_ error, message string, _ ...any) {
+	r.add("an OTEL_EXPORTER_OTLP_ variable is invalid: cannot " + message)
+}
+
+func (r *refusals) Init(logr.RuntimeInfo)          {}
+func (r *refusals) Enabled(int) bool               { return false }
+func (r *refusals) Info(int, string, ...any)       {}
+func (r *refusals) WithValues(...any) logr.LogSink { return r }
+func (r *refusals) WithName(string) logr.LogSink   { return r }
+
+// A tidyExporter makes the texts in spans short and UTF-8 before it exports them: if
+// a client had put any other bytes into its path, nothing of the batch would be
+// sent. It masks what the chat cloud may have put into an error.
+type tidyExporter struct {
+	sdktrace.SpanExporter
+	mask func(string) string
+}
+
+func (e tidyExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	tidy := make([]sdktrace.ReadOnlySpan, len(spans))
+	for i, span := range spans {
+		tidy[i] = tidySpan{span, e.mask}
+	}
+	return e.SpanExporter.ExportSpans(ctx, tidy)
+}
+
+type tidySpan struct {
+	sdktrace.ReadOnlySpan
+	mask func(string) string
+}
+
+func (s tidySpan) Attributes() []attribute.KeyValue {
+	return s.tidy(s.ReadOnlySpan.Attributes())
+}
+
+func (s tidySpan) Status() sdktrace.Status {
+	status := s.ReadOnlySpan.Status()
+	status.Description = clip(s.mask(status.Description), 1<<10)
+	return status
+}
+
+func (s tidySpan) Events() []sdktrace.Event {
+	events := slices.Clone(s.ReadOnlySpan.Events())
+	for i := range events {
+		events[i].Attributes = s.tidy(events[i].Attributes)
+	}
+	return events
+}
+
+func (s tidySpan) tidy(attributes []attribute.KeyValue) []attribute.KeyValue {
+	attributes = slices.Clone(attributes)
+	for i, a := range attributes {
+		if a.Value.Type() == attribute.STRING {
+			attributes[i].Value = attribute.StringValue(clip(s.mask(a.Value.AsString()), 1<<10))
+		}
+	}
+	return attributes
 }
 
 // isOff reports whether there are no traces. Spans that are sent nowhere would

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/stretchr/testify/assert"
@@ -47,35 +51,49 @@ func TestMetricsCountRequestsWithBoundedLabels(t *testing.T) {
 	in.stop()
 }
 
-func TestMetricsCountTheDecisionsOfReleasesJSONByReason(t *testing.T) {
+func TestMetricsAndLogSayWhatWasDecidedFromReleasesJSON(t *testing.T) {
 	dir := t.TempDir()
 	cfg := testConfig(t, dir)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(`{"releases": [
+	const file = `{"releases": [
 		{"version": "1.1.0", "rollout": 5, "builds": [{"url": "https://downloads.example.com/SealTalk-1.1.0.zip"}]},
 		{"version": "1.0.2", "builds": [{"url": "https://downloads.example.com/SealTalk-1.0.2.zip"}]}
-	]}`), 0o600))
+	]}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "releases.json"), []byte(file), 0o600))
 	in := start(t, cfg)
 	for query, status := range map[string]int{
-		"version=1.0.0":          200,
-		"version=1.0.2&id=alice": 200, // at 3 %
-		"version=1.0.2&id=carol": 204, // at 20 %
-		"version=1.0.2":          204,
-		"version=1.1.0":          204,
-		"version=1.0":            400,
+		"version=1.0.0&platform=amiga": 200,
+		"version=1.0.2&id=alice":       200, // at 3 %
+		"version=1.0.2&id=carol":       204, // at 20 %
+		"version=1.0.2":                204,
+		"version=1.1.0&platform=win32": 204,
+		"version=9.9.9%2Bmade-up":      204,
+		"version=1.0":                  400,
 	} {
 		assert.Equal(t, status, in.do("GET", "/misc/latest_update?"+query, "").status, query)
 	}
+	sum := sha256.Sum256([]byte(file))
+	revision := hex.EncodeToString(sum[:6])
 	body := in.do("GET", "/metrics", "").body
 	for _, line := range []string{
-		`misc_update_decisions_total{reason="update"} 2`,
-		`misc_update_decisions_total{reason="rollout"} 1`,
-		`misc_update_decisions_total{reason="no-id"} 1`,
-		`misc_update_decisions_total{reason="current"} 1`,
+		`misc_update_decisions_total{offered="1.0.2",platform="other",reason="update"} 1`,
+		`misc_update_decisions_total{offered="1.1.0",platform="darwin",reason="update"} 1`,
+		`misc_update_decisions_total{offered="none",platform="darwin",reason="rollout"} 1`,
+		`misc_update_decisions_total{offered="none",platform="darwin",reason="no-id"} 1`,
+		`misc_update_decisions_total{offered="none",platform="win32",reason="current"} 1`,
+		`misc_update_clients_total{platform="other",version="other"} 1`,
+		`misc_update_clients_total{platform="darwin",version="other"} 1`,
+		`misc_update_clients_total{platform="darwin",version="1.0.2"} 3`,
+		`misc_update_clients_total{platform="win32",version="1.1.0"} 1`,
+		`misc_catalog_info{file="releases.json",revision="` + revision + `"} 1`,
+		`misc_catalog_info{file="client_version.json",revision="`,
 	} {
 		assert.Contains(t, body, line)
 	}
 	assert.NotContains(t, body, `reason=""`, "an invalid version is no decision")
+	assert.NotContains(t, body, "9.9.9", "clients create no labels")
+	in.do("GET", "/misc/latest_update?version=1.0.2&id=carol", "", "X-Request-ID", "carol")
 	in.stop()
+	assert.Regexp(t, `msg=request method=GET path=/misc/latest_update status=204 .* update.runs=1.0.2 update.platform=darwin update.channel=stable update.reason=rollout update.offered=none update.revision=`+revision+` request_id=carol`, in.log.String())
 }
 
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
@@ -116,9 +134,10 @@ func TestEachLineOfTheLogIsJSONIfThatIsAsked(t *testing.T) {
 	assert.Equal(t, "refused", lines["misc: request failed"]["request_id"])
 }
 
-func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
+// collect starts a collector of spans, and sets OTEL_EXPORTER_OTLP_ENDPOINT to it.
+func collect(t *testing.T) (spans func() []*tracepb.Span) {
 	var mu sync.Mutex
-	var spans []*tracepb.Span
+	var collected []*tracepb.Span
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		assert.Equal(t, "/v1/traces", r.URL.Path)
 		body, err := io.ReadAll(r.Body)
@@ -130,12 +149,21 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 		defer mu.Unlock()
 		for _, resource := range sent.ResourceSpans {
 			for _, scope := range resource.ScopeSpans {
-				spans = append(spans, scope.Spans...)
+				collected = append(collected, scope.Spans...)
 			}
 		}
 	}))
-	defer collector.Close()
+	t.Cleanup(collector.Close)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	return func() []*tracepb.Span {
+		mu.Lock()
+		defer mu.Unlock()
+		return collected
+	}
+}
+
+func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
+	spans := collect(t)
 	cloud := httptest.NewServer(misctest.NewCloud("key", "secret"))
 	defer cloud.Close()
 	in := start(t, testConfig(t, t.TempDir(), "-rongcloud", cloud.URL, "-app-key", "key", "-app-secret", "secret"))
@@ -147,7 +175,7 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 	in.stop()
 
 	named := map[string]*tracepb.Span{}
-	for _, span := range spans {
+	for _, span := range spans() {
 		named[span.Name] = span
 	}
 	require.Contains(t, named, "GET other")
@@ -160,6 +188,120 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 		assert.Equal(t, request.SpanId, span.ParentSpanId, name)
 		assert.Contains(t, fmt.Sprint(span.Attributes), attribute)
 	}
-	assert.NotContains(t, fmt.Sprint(spans), "secret")
+	assert.NotContains(t, fmt.Sprint(spans()), "secret")
 	assert.Contains(t, in.log.String(), "trace_id="+trace)
+}
+
+// raw sends a request as it is and returns all that comes back.
+func (in *instance) raw(request string) string {
+	conn, err := net.Dial("tcp", strings.TrimPrefix(in.base, "http://"))
+	require.NoError(in.t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, request)
+	require.NoError(in.t, err)
+	answer, err := io.ReadAll(conn)
+	require.NoError(in.t, err)
+	return string(answer)
+}
+
+// The exporter sends nothing of a batch in which a text is not UTF-8, and the sampler of the SDK obeys a client.
+func TestNoRequestHidesItselfOrOthersFromTheTraces(t *testing.T) {
+	spans := collect(t)
+	in := start(t, testConfig(t, t.TempDir()))
+	requests := []string{
+		"GET /misc/%ff HTTP/1.1\r\n",
+		"GET /misc/\xff HTTP/1.1\r\n",
+		"GET /misc/latest_update?version=\xff HTTP/1.1\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: \xff\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nX-Forwarded-For: \xff\r\n",
+		"GET /" + strings.Repeat("%ff", 5_000) + " HTTP/1.1\r\n",
+		strings.Repeat("M", 15_000) + " / HTTP/1.1\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nUser-Agent: " + strings.Repeat("\xff", 15_000) + "\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00\r\n",
+		"GET /misc/client_version HTTP/1.1\r\nTraceparent: \xff\r\nTracestate: \xff=\xff\r\n",
+		"GET /misc/client_version HTTP/1.1\r\n",
+	}
+	for _, request := range requests {
+		assert.Regexp(t, "^HTTP/1.1 [24]", in.raw(request+"Host: misc\r\nConnection: close\r\n\r\n"), "%.60q", request)
+	}
+	in.stop()
+	assert.Len(t, spans(), len(requests))
+	for _, span := range spans() {
+		for _, attribute := range span.Attributes {
+			assert.LessOrEqual(t, len(attribute.Value.GetStringValue()), 2<<10, attribute.Key)
+		}
+	}
+	for line := range strings.Lines(in.log.String()) {
+		assert.LessOrEqual(t, len(line), 2<<10)
+	}
+}
+
+func TestABadVariableOfTheExporterIsAnErrorWithoutItsValue(t *testing.T) {
+	const secret = "hunter2-hunter2"
+	for _, c := range []struct{ name, value, message string }{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://scott:" + secret + "@host:port", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "http://scott:" + secret + "@host", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", secret, "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4318", "OTEL_EXPORTER_OTLP_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://" + secret + "%zz", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT must be"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", secret, "cannot parse headers"},
+		{"OTEL_EXPORTER_OTLP_HEADERS", "authorization: Bearer=" + secret, "cannot parse headers"},
+		{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization=%zz" + secret, "cannot escape header value"},
+		{"OTEL_EXPORTER_OTLP_TIMEOUT", secret, "cannot parse duration"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/none/" + secret, "cannot read tls ca cert file"},
+		{"OTEL_RESOURCE_ATTRIBUTES", secret, "OTEL_RESOURCE_ATTRIBUTES must be"},
+		{"OTEL_RESOURCE_ATTRIBUTES", "a=%zz" + secret, "OTEL_RESOURCE_ATTRIBUTES"},
+		{"OTEL_TRACES_SAMPLER", secret, "OTEL_TRACES_SAMPLER"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+			t.Setenv(c.name, c.value)
+			for _, args := range [][]string{nil, {"-check"}} {
+				var out, log output
+				assert.Equal(t, 1, run(t.Context(), append(testArgs(t, t.TempDir()), args...), &out, &log))
+				assert.Regexp(t, `(?m)^\S+ level=ERROR msg=traces error=".*`+c.message, log.String())
+				assert.NotContains(t, out.String()+log.String(), secret)
+			}
+		})
+	}
+}
+
+// Package net/http writes to the standard logger what a host sends behind an answer, and quotes what it cannot read.
+func TestWhatAHostEchoesIsMaskedInLogAndTraces(t *testing.T) {
+	spans := collect(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	const secret = "Y1W2MeFwwwRxa0"
+	signatures := make(chan string, 2)
+	go func() {
+		for _, answer := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"code\":200}", "HTTP/1.1 200 OK\r\n"} {
+			conn, err := listener.Accept()
+			if !assert.NoError(t, err) {
+				return
+			}
+			defer conn.Close()
+			r, err := http.ReadRequest(bufio.NewReader(conn))
+			if !assert.NoError(t, err) {
+				return
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			signatures <- r.Header.Get("Signature")
+			fmt.Fprintf(conn, "%s%s %s echoed%s\r\n\r\n", answer, secret, r.Header.Get("Signature"), strings.Repeat("\x00", 3000))
+		}
+	}()
+	in := start(t, testConfig(t, t.TempDir(), "-log", "json", "-rongcloud", "http://"+listener.Addr().String(), "-app-key", "key", "-app-secret", secret))
+	in.login(1)
+	require.Equal(t, http.StatusOK, in.do("POST", "/misc/send_sc_msg", toFriend).status)
+	require.Eventually(t, func() bool { return strings.Contains(in.log.String(), "echoed") }, 30*time.Second, time.Millisecond)
+	require.Equal(t, http.StatusBadGateway, in.do("POST", "/misc/send_sc_msg", toFriend).status)
+	in.stop()
+	assert.Regexp(t, `"level":"WARN","msg":"standard logger","line":"Unsolicited response .*\[secret\] \[signature\] echoed.*…"}`, in.log.String())
+	traces := fmt.Sprint(spans())
+	assert.Contains(t, traces, "[secret] [signature] echoed")
+	for _, hidden := range []string{secret, <-signatures, <-signatures} {
+		require.NotEmpty(t, hidden)
+		assert.NotContains(t, in.log.String(), hidden)
+		assert.NotContains(t, traces, hidden)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sealtalk-go/misc/catalog"
 	"github.com/sealtalk-go/misc/sqlstore"
 	"go.opentelemetry.io/otel/trace"
@@ -15,7 +14,7 @@ import (
 
 // parts has everything that the server uses.
 type parts struct {
-	decisions *prometheus.CounterVec
+	updates   *updates
 	tracing   trace.TracerProvider
 	flush     func() // sends the last spans
 	versions  *catalog.Catalog
@@ -45,7 +44,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 		}
 		logger.Info(part, "state", state)
 	}
-	p := &parts{decisions: newDecisions(), stopWatch: func() {}}
+	p := &parts{updates: newUpdates(), stopWatch: func() {}}
 	var state string
 	var err error
 
@@ -53,7 +52,7 @@ func openParts(ctx context.Context, cfg config, logger *slog.Logger) (*parts, er
 	if cfg.demoKey && cfg.login != "" {
 		logger.Warn("-login without -n3d-key: the public ids of the demo's key are not those of your clients")
 	}
-	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, logger)
+	p.tracing, p.flush, state, err = openTracing(ctx, cfg.otlpEndpoint, masker(cfg.appSecret), logger)
 	report("traces", state, err)
 	p.redis, state, err = openShared(ctx, cfg, logger)
 	if cfg.redis != "" {

@@ -24,7 +24,7 @@ var demoVersions embed.FS
 
 // openVersions serves the files in -versions. Without that flag it serves those in
 // demoVersionsDir, into which it copies the demo's files unless they exist. Each
-// decision from a releases.json is counted in p.decisions. The catalog logs each
+// decision from a releases.json is counted in p.updates. The catalog logs each
 // file with its revision.
 func (p *parts) openVersions(ctx context.Context, cfg config, logger *slog.Logger) (state string, err error) {
 	where, files := cmp.Or(cfg.versions, demoVersionsDir), fs.FS(nil)
@@ -53,8 +53,8 @@ func (p *parts) openVersions(ctx context.Context, cfg config, logger *slog.Logge
 	p.versions, err = catalog.Open(files, catalog.Config{
 		Codec:  cfg.codec,
 		Logger: logger,
-		Decided: func(_ context.Context, _ misc.UpdateQuery, d catalog.Decision) {
-			p.decisions.WithLabelValues(string(d.Reason)).Inc()
+		Decided: func(ctx context.Context, q misc.UpdateQuery, d catalog.Decision) {
+			p.updates.count(ctx, p.versions, q, d)
 		},
 	})
 	if err != nil {

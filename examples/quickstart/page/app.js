@@ -22,10 +22,16 @@ function label(tag, className, key) {
 
 let language = localStorage.getItem("language") || (navigator.language.startsWith("zh") ? "zh" : "en");
 
-// t returns a text of texts.js, with values in the place of {name}.
+// own returns the value of a key in an object of this page. The key may come from
+// outside and be anything, such as "constructor".
+const own = (object, key) => Object.hasOwn(object, key) ? object[key] : undefined;
+
+// t returns a text of texts.js, with values in the place of {name}. A key that has
+// none is returned as it is.
 function t(key, values = {}) {
-  const text = texts[key]?.[language === "zh" ? 1 : 0] ?? key;
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  const text = own(texts, key);
+  if (!text) return key;
+  return text[language === "zh" ? 1 : 0].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 // detail returns what the library says of a release, in the language that is chosen.
@@ -56,14 +62,19 @@ let ids = {}; // public ids by name
 const phones = [];
 const lines = []; // of all conversations, as they came
 const users = { alice: "Alice", bob: "Bob", mallory: "Mallory" };
-const nameOf = (name) => users[name] || (name === "team" ? "Team" : name);
+const nameOf = (name) => own(users, name) || (name === "team" ? "Team" : name);
 
 // What a screen-capture notice says, by the operation in its content.
 const notices = { openScreenNtf: "open", closeScreenNtf: "close", sendScreenNtf: "shotBy" };
 const operation = (line) => line.objectName === "ST:ConNtf" ? contentOf(line).operation : "";
 
+// contentOf returns the strings in the content of a message, which may be anything.
 function contentOf(line) {
-  try { return JSON.parse(line.content) || {}; } catch { return {}; } // a type of its own may hold anything
+  try {
+    return Object.fromEntries(Object.entries(JSON.parse(line.content)).filter(([, value]) => typeof value === "string"));
+  } catch {
+    return {};
+  }
 }
 
 // between names the private conversation of two users.
@@ -73,6 +84,7 @@ const between = (a, b) => [a, b].sort().join("+");
 // {conversation, from, users, objectName, content} or {conversation, phone, text()}.
 function addLine(line) {
   lines.push(line);
+  if (lines.length > 500) lines.shift();
   for (const phone of phones) phone.hear(line);
 }
 
@@ -80,7 +92,7 @@ class Phone {
   constructor(user) {
     this.user = user;
     this.group = false; // which conversation is open
-    this.unread = {}; // by conversation
+    this.unread = new Set(); // of conversations
     this.set = 0;
     this.root = $("#phone").content.cloneNode(true).firstElementChild;
     $(".pair").append(this.root);
@@ -105,7 +117,7 @@ class Phone {
 
   become(user) {
     this.user = user;
-    this.unread = {};
+    this.unread.clear();
     for (const phone of phones) phone.render();
     this.refresh();
   }
@@ -167,7 +179,7 @@ class Phone {
       if (operation(line) === "closeScreenNtf") this.setSwitch(false);
       return this.show(line);
     }
-    this.unread[line.conversation] = true;
+    this.unread.add(line.conversation);
     this.renderTabs();
   }
 
@@ -191,7 +203,7 @@ class Phone {
   element(line) {
     if (line.phone) return make("p", line.refused ? "told refused" : "told", line.text());
     const mine = line.from === this.user;
-    const notice = notices[operation(line)];
+    const notice = own(notices, operation(line));
     if (notice) return make("p", "told", t(mine ? notice + "Mine" : notice, { name: nameOf(line.from) }));
     const { title, content } = contentOf(line);
     return make("p", mine ? "bubble mine" : "bubble", make("b", "", nameOf(line.from)), title || content || line.content);
@@ -201,7 +213,7 @@ class Phone {
     const tab = (group) => {
       const button = make("button", "", nameOf(group ? "team" : this.partner()));
       button.setAttribute("aria-pressed", group === this.group);
-      if (this.unread[this.conversation(group)]) button.append(make("span", "unread", make("span", "hidden", t("unread"))));
+      if (this.unread.has(this.conversation(group))) button.append(make("span", "unread", make("span", "hidden", t("unread"))));
       button.onclick = () => { this.open(group); $$(".tabs button", this.root)[group ? 1 : 0].focus(); };
       return button;
     };
@@ -218,7 +230,7 @@ class Phone {
     }));
     this.chat.replaceChildren(label("p", "empty", "empty"));
     this.suggest();
-    delete this.unread[this.conversation()];
+    this.unread.delete(this.conversation());
     lines.filter((line) => line.conversation === this.conversation() && this.isFor(line)).forEach((line) => this.show(line));
     this.renderTabs();
   }
@@ -263,6 +275,7 @@ const form = $("#update form");
 const examples = {
   exMac: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-6"],
   exOther: ["2.0.0", "darwin", "arm64", "14.5", "", "mac-3"],
+  exBadRelease: ["2.1.0", "darwin", "arm64", "14.5", "", "mac-3"],
   exStep: ["1.0.0", "win32", "x64", "10.0.19045", "", "pc-1"],
   exForced: ["0.9.0", "win32", "x64", "10.0.19045", "", "pc-2"],
   exOld: ["1.0.2", "darwin", "x64", "10.15.7", "", "mac-1"],
@@ -317,7 +330,7 @@ function showUpdate() {
 
 // ---- Rollout
 
-let catalog; // the state that page.go describes
+let catalog; // the state in page.go
 let based; // the file's text that the editor was filled with
 let refusal; // why that text of the editor was not saved: {box, key, problem}
 const colours = new Map(); // by version, as they are first seen
@@ -326,10 +339,11 @@ const slider = $("#percent");
 let moving = false; // until the slider's last value is saved
 let showPercent = () => {}; // of the slider, while it moves
 const saveEvery = 300; // milliseconds
-const rolloutInFile = /("rollout"\s*:\s*)[\d.]+/;
+const rolloutInFile = /("rollout"\s*:\s*)[-+.\deE]+/g;
+const hasRollout = (release) => typeof release.rollout === "number";
 
 function colour(version) {
-  if (version === "current" || version === "held") return version;
+  if (["current", "held", "stuck"].includes(version)) return version;
   if (!colours.has(version)) colours.set(version, "c" + colours.size % 6);
   return colours.get(version);
 }
@@ -355,33 +369,70 @@ function showProblem() {
   $(".problem").textContent = [refusal && `${t(refusal.key)} ${refusal.problem}`, stale].filter(Boolean).join("\n");
 }
 
+const releasesInUse = () => JSON.parse(catalog.good.trim()).releases; // of a byte order mark, too
+const rolling = (releases) => releases.find((r) => hasRollout(r) && !r.withdrawn);
+
 function showCatalog() {
   if (!catalog) return;
-  const { releases } = JSON.parse(catalog.good.trim()); // of a byte order mark, too
+  const releases = releasesInUse();
   releases.forEach((r) => colour(r.version));
-  const rolling = releases.find((r) => typeof r.rollout === "number");
-  slider.disabled = !rolling || !!catalog.problem;
-  if (rolling && !moving && !slider.matches(":active")) slider.value = rolling.rollout;
+  const moved = rolling(releases);
+  slider.disabled = !moved || !!catalog.problem;
+  if (moved && !moving && !slider.matches(":active")) slider.value = moved.rollout;
   showPercent = () => {
-    const words = rolling ? t("percent", { version: rolling.version, percent: slider.value }) : t("noPercent");
+    const words = moved ? t("percent", { version: moved.version, percent: slider.value }) : t("noPercent");
     $(".slider label").textContent = words + (catalog.problem && t("lastGood"));
   };
   showPercent();
-
-  const strip = $(".strip");
-  const counts = new Map();
-  catalog.installations.forEach((n, i) => {
-    const square = strip.children[i] || strip.appendChild(make("span", ""));
-    const group = n.Offered || (n.Reason === "current" ? "current" : "held");
-    square.className = colour(group);
-    square.title = `${n.ClientID}: ${n.Version} ${n.Platform} ${n.Arch} ${n.OSVersion} → ${t(group)}`;
-    counts.set(group, (counts.get(group) || 0) + 1);
-  });
-  const order = [...colours.keys(), "current", "held"].filter((group) => counts.has(group));
-  strip.setAttribute("aria-label", t("stripLabel", { counts: order.map((group) => `${t(group)} ${counts.get(group)}`).join(t("comma")) }));
-  $(".legend").replaceChildren(...order.map((group) => make("li", "", swatch(group), t(group), " ", make("b", "", String(counts.get(group))))));
-  $(".share").textContent = rolling ? t("share", { version: rolling.version, n: counts.get(rolling.version) || 0, all: catalog.possible[rolling.version] || 0 }) : "";
+  $(".groups").replaceChildren(...catalog.groups.map((group) => groupElement(group, releases.find((r) => r.version === group.version)?.withdrawn)));
+  const all = catalog.groups.flatMap((group) => group.installations);
+  const offered = (version) => all.filter((n) => n.offered === version).length;
+  $(".share").textContent = moved ? t("share", { version: moved.version, n: offered(moved.version), all: catalog.possible[moved.version] || 0 }) : "";
+  $$(".steps button").forEach((b, i) => (i === catalog.chapter ? b.setAttribute("aria-current", "step") : b.removeAttribute("aria-current")));
+  const bad = catalog.groups.find((group) => group.version === "2.1.0")?.installations || [];
+  const fixed = bad.filter((n) => n.offered === "2.1.1").length;
+  const runFix = catalog.groups.find((group) => group.version === "2.1.1")?.installations.length;
+  $(".caption").textContent = catalog.chapter < 0 ? t("ownFile")
+    : t("chapter" + catalog.chapter, { offered: offered("2.1.0"), bad: bad.length, fixed, rest: catalog.possible["2.1.1"] - bad.length, others: offered("2.1.1") - fixed, all: offered("2.1.1"), runFix });
   $(".path code").textContent = catalog.path;
+  showProblem();
+}
+
+// kind returns what an installation is coloured by: the release that it is offered or,
+// if there is none, whether it is up to date, waits, or is stuck with a bad release.
+function kind(n, withdrawn) {
+  if (n.offered) return n.offered;
+  if (withdrawn) return "stuck";
+  return n.reason === "current" ? "current" : "held";
+}
+
+// groupElement shows the installations that run one version.
+function groupElement({ version, installations }, withdrawn) {
+  const counts = new Map(); // by kind and reason
+  const strip = make("div", "strip", ...installations.map((n) => {
+    const what = kind(n, withdrawn);
+    const square = make("span", colour(what));
+    square.title = `${n.about}: ${n.version} → ${t(what)} (${n.reason})`;
+    const key = what + " " + n.reason;
+    counts.set(key, (counts.get(key) || 0) + 1);
+    return square;
+  }));
+  const order = [...colours.keys(), "current", "held", "stuck"];
+  const parts = [...counts].map(([key, count]) => [...key.split(" "), count]).sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0]) || b[2] - a[2]);
+  strip.setAttribute("role", "img");
+  strip.setAttribute("aria-label", t("stripLabel", { version, counts: parts.map(([what, reason, count]) => `${t(what)} (${reason}) ${count}`).join(t("comma")) }));
+  const head = make("h3", "", t("runs", { version }), make("b", "", String(installations.length)));
+  if (withdrawn) head.append(" ", make("span", "status bad", t("withdrawn", { why: withdrawn })));
+  return make("div", withdrawn ? "group withdrawn" : "group", head, strip,
+    make("ul", "legend", ...parts.map(([what, reason, count]) => make("li", "", swatch(what), make("b", "", String(count)), ` ${t(what)} `, make("code", "", reason)))));
+}
+
+// turnTo publishes a file of the story. It is served within a second.
+async function turnTo(chapter, button) {
+  button.setAttribute("aria-busy", true);
+  const problem = await fetch("/demo/chapters/" + chapter, { method: "PUT" }).then((r) => r.text(), () => t("unreachable"));
+  button.removeAttribute("aria-busy");
+  refusal = problem ? { box: editor.value, key: "notSaved", problem } : undefined;
   showProblem();
 }
 
@@ -410,7 +461,9 @@ async function move() {
   for (let saved; saved !== slider.value;) {
     await new Promise((done) => setTimeout(done, saveEvery));
     saved = slider.value;
-    await save(catalog.text.replace(rolloutInFile, "$1" + saved));
+    const releases = releasesInUse();
+    let before = releases.filter(hasRollout).indexOf(rolling(releases)); // rollouts
+    await save(catalog.text.replace(rolloutInFile, (text, key) => (before-- ? text : key + saved)));
   }
   moving = false;
 }
@@ -449,6 +502,7 @@ async function start() {
   form.onsubmit = (e) => { e.preventDefault(); ask(); };
   form.oninput = showExample;
   slider.oninput = move;
+  $$(".steps button").forEach((b, i) => { b.onclick = () => turnTo(i, b); });
   editor.oninput = showProblem;
   $(".save").onclick = saveEditor;
   $(".revert").onclick = fillEditor;
@@ -463,6 +517,7 @@ async function start() {
     addLine({ ...d, conversation: d.to === "team" ? "team" : between(d.from, d.to) });
   });
   events.addEventListener("exchange", (e) => showExchange(JSON.parse(e.data)));
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) $("#wire").prepend(label("p", "problem", "refusedEvents")); };
 
   for (const phone of phones) await phone.refresh();
   await readMobile();

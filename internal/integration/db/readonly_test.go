@@ -68,7 +68,7 @@ func TestTheServerStartsOnAReadOnlyDatabaseAndHealsWithoutARestart(t *testing.T)
 			heals := func() {
 				testhost.Until(t, "it says that the database is read-only", func() bool {
 					status, body := ask("GET", "/readyz", "")
-					return status == 503 && body == `{"catalog":"ok","cloud":"ok","database":"read-only","status":"not ready"}`+"\n"
+					return status == 503 && strings.Contains(body, `"database":"read-only"`)
 				})
 				testhost.Until(t, "a set is refused", func() bool { return set() == 500 })
 				status, _ := ask("GET", "/misc/latest_update?version=1.0.0", "")

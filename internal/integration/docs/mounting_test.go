@@ -31,3 +31,19 @@ func TestTheCodeOfThePageOnMountingIsTheOneThatCompiles(t *testing.T) {
 		assert.True(t, found, "no file has these lines:\n%s", block[1])
 	}
 }
+
+// Readers keep what the programs do not set. Without these, clients that send nothing hold connections for ever, and headers
+// take a megabyte each.
+func TestEachProgramLimitsItsConnections(t *testing.T) {
+	servers := 0
+	for _, page := range []string{"README.md", "README.zh-CN.md", "docs/mounting.md"} {
+		text := testhost.Must(os.ReadFile("../../../" + page))
+		for _, server := range regexp.MustCompile(`(?s)&http\.Server\{.*?\}`).FindAllString(string(text), -1) {
+			servers++
+			for _, limit := range []string{"ReadHeaderTimeout", "ReadTimeout", "WriteTimeout", "IdleTimeout", "MaxHeaderBytes"} {
+				assert.Contains(t, server, limit+": ", page)
+			}
+		}
+	}
+	assert.Equal(t, 6, servers)
+}

@@ -56,8 +56,10 @@ func TestPage(t *testing.T) {
 		"a stranger is refused in words":        testStranger,
 		"an update is explained":                testUpdate,
 		"the rollout moves with the file":       testRollout,
+		"a withdrawal and its fix":              testStory,
 		"mobile versions and the square":        testMobile,
 		"both languages, by choice":             testLanguages,
+		"names of JavaScript's own are text":    testForeignNames,
 		"fits narrow and wide, light and dark":  testWidths,
 		"a reload shows the conversation again": testReload,
 	} {
@@ -68,6 +70,7 @@ func TestPage(t *testing.T) {
 	t.Run("Chinese, by the language of the browser", func(t *testing.T) {
 		testChinese(t, openTab(t, chromium, servePage(t, program), "zh-CN", 360))
 	})
+	t.Run("too many windows", func(t *testing.T) { testTooMany(t, chromium, servePage(t, program)) })
 	t.Run("another server in the place of this one", func(t *testing.T) { testRestart(t, program, chromium) })
 	if *pictures {
 		for language, name := range map[string]string{"en-US": "en", "zh-CN": "zh"} {
@@ -157,29 +160,34 @@ func testUpdate(t *testing.T, b *tab) {
 	b.sees(`text("#update .result") === "204 No Contentno update for this client"`)
 	b.sees(`text("#update tbody tr:nth-child(2)") === "2.1.0rolloutthe rollout is at 25 %, and the client's place in it is 35.9535 %"`)
 	example(3)
+	b.sees(`text("#update .result") === "204 No Contentno update for this client"`)
+	example(4)
 	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered"`)
 	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0from")`)
-	example(4)
+	example(5)
 	b.sees(`text("#update .result p") === "200 OK1.0.2 is offered · mandatory"`)
 	b.sees(`text(".examples [aria-pressed=true]") === "Below the minimum"`)
-	example(5)
-	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0os")`)
 	example(6)
-	b.sees(`text("#update .result p") === "200 OK2.2.0-beta.1 is offered"`)
+	b.sees(`text("#update tbody tr:nth-child(2)").startsWith("2.1.0os")`)
 	example(7)
+	b.sees(`text("#update .result p") === "200 OK2.2.0-beta.1 is offered"`)
+	example(8)
 	b.sees(`text("#update .result p") === "400 Bad Requestversion must be one semantic version such as 1.0.2"`)
 
-	example(6)
+	example(7)
 	b.run(chromedp.SetValue(chromedp.CSS("#update [name=channel]"), "nightly"), chromedp.SendKeys(chromedp.CSS("#update [name=channel]"), "\r"))
 	b.sees(`text("#update tbody tr:nth-child(1)") === "2.2.0-beta.1channelthe client is on channel stable"`)
 	b.sees(`$$(".examples [aria-pressed=true]").length === 0`)
 }
 
 func testRollout(t *testing.T, b *tab) {
-	const offered = `$$(".legend li").map((l) => l.textContent).join(", ")`
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.1.0 35, 2.0.0 43, 1.0.2 20, up to date 10, held back 80"`)
-	b.sees(`text(".share") === "2.1.0 is offered to 35 of the 150 that can install it"`)
-	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label").startsWith("Of 200 installations: 2.2.0-beta.1 12, 2.1.0 35")`)
+	const offered = `$$(".group").map((g) => [...g.querySelectorAll("h3, li")].map((e) => e.textContent).join(", ")).join("; ")`
+	b.sees(offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 23 2.1.0 update, 72 nothing yet rollout, 10 nothing yet no-id; ` +
+		`Run 1.0.2: 63, 12 2.1.0 update, 43 2.0.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`)
+	b.sees(`text(".share") === "2.1.0 is offered to 35 of the 172 that can install it"`)
+	b.sees(`$$(".strip span").length === 200 && $(".strip").getAttribute("aria-label") === "Of those that run 2.0.0: ` +
+		`2.2.0-beta.1 (update) 12, 2.1.0 (update) 23, nothing yet (rollout) 72, nothing yet (no-id) 10"`)
+	b.sees(`text(".steps [aria-current=step]") === "2.1.0 at 25 %" && text(".caption").startsWith("2.1.0 is published at 25 %: 35 installations are offered it.")`)
 
 	// Somebody edits the file.
 	path := value[string](b, `text(".path code")`)
@@ -190,7 +198,7 @@ func testRollout(t *testing.T, b *tab) {
 		require.NoError(t, os.Rename(path+".mine", path))
 	}
 	write(strings.Replace(string(original), `"rollout": 25`, `"rollout": 100`, 1))
-	const all = offered + ` === "2.2.0-beta.1 12, 2.1.0 150, 1.0.2 20, up to date 10, held back 8"`
+	const all = offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 105 2.1.0 update; Run 1.0.2: 63, 55 2.1.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`
 	b.sees(all)
 	b.sees(`text(".slider label") === "Rollout of 2.1.0: 100 %" && $("#percent").value === "100"`)
 
@@ -210,7 +218,8 @@ func testRollout(t *testing.T, b *tab) {
 
 	// The slider edits the file, and so does the editor.
 	b.run(chromedp.Focus(chromedp.CSS("#percent")), chromedp.KeyEvent(kb.Home))
-	b.sees(offered + ` === "2.2.0-beta.1 12, 2.0.0 55, 1.0.2 20, up to date 10, held back 103"`)
+	b.sees(offered + ` === "Run 2.0.0: 117, 12 2.2.0-beta.1 update, 105 nothing yet rollout; Run 1.0.2: 63, 55 2.0.0 update, 8 nothing yet os; Run 1.0.0: 20, 20 1.0.2 update"`)
+	b.sees(`$(".steps [aria-current]") === null && text(".caption").startsWith("You have changed the file")`)
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, strings.Replace(string(original), `"rollout": 25`, `"rollout": 0`, 1), string(written))
@@ -225,8 +234,8 @@ func testRollout(t *testing.T, b *tab) {
 	write(string(original))
 	b.sees(`text(".slider label") === "Rollout of 2.1.0: 25 %" && text(".problem").startsWith("Not saved: ")`) // while the text is in the box
 	b.click(".revert")
-	b.sees(`$("textarea").value.includes("loses drafts")`)
-	value[string](b, `$("textarea").value = $("textarea").value.replace("loses drafts", "eats drafts")`)
+	b.sees(`$("textarea").value.includes("Faster search")`)
+	value[string](b, `$("textarea").value = $("textarea").value.replace('"rollout": 25', '"withdrawn": "eats drafts"')`)
 	write(strings.Replace(string(original), "A new look", "An old look", 1))
 	b.sees(`text(".slider label") === "Rollout of 2.1.0: 25 %" && catalog.text.includes("An old look")`)
 	b.click(".save")
@@ -235,10 +244,53 @@ func testRollout(t *testing.T, b *tab) {
 	require.NoError(t, err)
 	assert.Contains(t, string(written), "An old look")
 	b.click(".save")
-	b.sees(`text(".problem") === "" && text("#update tbody tr:nth-child(3)") === "2.0.1withdrawnwithdrawn: eats drafts"`)
+	b.sees(`text(".problem") === "" && text("#update tbody tr:nth-child(2)") === "2.1.0withdrawnwithdrawn: eats drafts"`)
 	written, err = os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(written), `"withdrawn": "eats drafts"`)
+}
+
+func testStory(t *testing.T, b *tab) {
+	b.sees(`text("#update .offered") !== ""`)
+	b.click(".examples button:nth-child(3)") // runs 2.1.0, and is outside a tenth
+	b.sees(`text("#update .result") === "204 No Contentno update for this client"`)
+
+	// With the keyboard only.
+	turn := func(chapter int, caption, zh string) {
+		b.run(chromedp.Focus(chromedp.CSS(fmt.Sprintf(".steps li:nth-child(%d) button", chapter))), chromedp.KeyEvent("\r"))
+		b.sees(fmt.Sprintf(`text(".caption") === %q && $(".steps li:nth-child(%d) [aria-current=step]") !== null`, caption, chapter))
+		b.click("[data-lang=zh]")
+		b.sees(fmt.Sprintf(`text(".caption") === %q`, zh))
+		b.sees(`$$("#update tbody td:last-child").every((e) => !/[a-z]{3}/.test(e.textContent.replace(/stable|loses drafts/, "")))`) // no English sentence
+		b.click("[data-lang=en]")
+	}
+	group := func(n int) string {
+		return value[string](b, fmt.Sprintf(`[...$$(".group")[%d].querySelectorAll("h3, li")].map((e) => e.textContent).join(", ")`, n-1))
+	}
+
+	turn(2, "2.1.0 loses drafts, so the file says that it is withdrawn. Nobody is offered it any more; the 35 that already run it wait for a fix.",
+		"2.1.0 会丢失草稿，因此在文件中标记为撤回，不再提供给任何人；已经装上它的 35 台电脑等待修复版本。")
+	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 no fix yet current", group(2))
+	b.sees(`$$(".group.withdrawn .stuck").length === 36 && $("#percent").disabled`) // with the legend's
+	b.sees(`$("textarea").value.includes('"withdrawn": "loses drafts"')`)
+
+	turn(3, "2.1.1 mends it and is published at 10 %. All 35 that run the withdrawn release are offered the fix at once, whatever their place in the rollout. "+
+		"Of the 145 others that can install it, 11 are, and the rest follow in their turn.",
+		"2.1.1 修复了问题，以 10 % 的比例发布。正在运行已撤回版本的 35 台电脑全部立即得到修复版本，不受灰度比例限制；其余可以安装它的 145 台中，目前有 11 台，剩下的依次轮到。")
+	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 2.1.1 update", group(2))
+	assert.Equal(t, "Run 2.0.0: 145, 11 2.1.1 update, 124 nothing yet rollout, 10 nothing yet no-id", group(3))
+	b.sees(`text("#update .result p") === "200 OK2.1.1 is offered"`)
+	b.sees(`text("#update .offered") === "2.1.1updateoffered whatever its rollout, since the client runs a withdrawn release"`)
+
+	// The slider moves the rollout of the fix, and not that of the withdrawn release.
+	b.run(chromedp.Focus(chromedp.CSS("#percent")), chromedp.KeyEvent(kb.End))
+	b.sees(`text(".slider label") === "Rollout of 2.1.1: 100 %" && catalog.text.includes('"rollout": 100') && catalog.text.includes('"rollout": 25')`)
+	b.sees(`$(".steps [aria-current]") === null`)
+
+	turn(4, "2.1.1 goes to everyone: 46 run it already, and the 134 others that can install it are offered it now. Nobody runs 2.1.0 any more.",
+		"2.1.1 全量发布：46 台已经在运行它，其余可以安装的 134 台现在都会更新到它。已经没有电脑运行 2.1.0。")
+	assert.Equal(t, "Run 2.1.1: 46, 46 up to date current", group(2))
+	value[*string](b, `localStorage.clear()`)
 }
 
 func testMobile(t *testing.T, b *tab) {
@@ -255,7 +307,7 @@ func testLanguages(t *testing.T, b *tab) {
 	b.sees(`phone(1).last === "你开启了截屏通知" && phone(2).last === "Alice 开启了截屏通知"`)
 	b.sees(`phone(1).name === "Alice 的手机" && text("#update .offered") === "2.1.0update可更新到此版本"`)
 	b.sees(`text("#wire [open] h3") === "请求"`)
-	b.click(".examples button:nth-child(5)")
+	b.click(".examples button:nth-child(6)")
 	b.sees(`text("#update tbody tr:nth-child(2)") === "2.1.0os要求系统版本：12 及以上；客户端：10.15.7"`)
 	value[*string](b, `$("#update [name=os_version]").value = ""`)
 	b.click("#update form button")
@@ -270,6 +322,65 @@ func testLanguages(t *testing.T, b *tab) {
 	value[*string](b, `localStorage.clear()`)
 }
 
+// testForeignNames sends what an object of JavaScript already has a property for, and
+// values that are no text where the page shows text.
+func testForeignNames(t *testing.T, b *tab) {
+	b.sees(`phone(1).switch === "false" && text("#update .offered") !== ""`)
+	base := value[string](b, "location.origin")
+	post := func(endpoint, user, body string) {
+		r := testhost.Must(http.NewRequestWithContext(t.Context(), "POST", base+"/misc/"+endpoint, strings.NewReader(body)))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-User", user)
+		response := testhost.Must(http.DefaultClient.Do(r))
+		require.NoError(t, response.Body.Close())
+	}
+	var want []string
+	for _, m := range [][3]string{
+		{"X:Own", `{"title":{"toString":1}}`, `Bob{"title":{"toString":1}}`},
+		{"X:Own", `{"content":["<b>"],"title":0}`, `Bob{"content":["<b>"],"title":0}`},
+		{"X:Own", `{"title":null,"content":"as text"}`, "Bobas text"},
+		{"X:Own", `"null"`, "Bobnull"},
+		{"ST:ConNtf", `{"operation":"constructor"}`, `Bob{"operation":"constructor"}`},
+		{"ST:ConNtf", `{"operation":{"toString":1}}`, `Bob{"operation":{"toString":1}}`},
+		{"ST:ConNtf", `{"operation":"__proto__"}`, `Bob{"operation":"__proto__"}`},
+	} {
+		post("send_message", "bob", fmt.Sprintf(`{"conversationType":"PRIVATE","targetId":"kFpN4KiZn","objectName":%q,"content":%s}`, m[0], m[1]))
+		want = append(want, m[2])
+	}
+	for _, name := range []string{"constructor", "toString", "__proto__"} {
+		post("send_sc_msg", name, "{}")
+		b.sees(fmt.Sprintf(`text("#wire .who") === %q`, name))
+	}
+	same := fmt.Sprintf(`phone(1).lines.join() === %q`, strings.Join(want, ","))
+	b.sees(same)
+	for _, language := range []string{"zh", "en"} {
+		b.click("[data-lang=" + language + "]")
+		b.sees(same + fmt.Sprintf(` && $("[data-lang=%s]").getAttribute("aria-pressed") === "true"`, language))
+		b.sees(`$$("[data-t]").every((e) => e.textContent === t(e.dataset.t))`)
+	}
+	b.sees(`t("constructor") === "constructor" && t("{constructor} {x}") === "{constructor} {x}"`)
+	b.click(".phone:nth-child(1) .send")
+	b.sees(`phone(1).last.startsWith("Alice")`)
+	value[*string](b, `localStorage.clear()`)
+}
+
+// testTooMany opens the page when the server already has all the streams of events that
+// it lets be open.
+func testTooMany(t *testing.T, chromium context.Context, base string) {
+	for {
+		r := testhost.Must(http.NewRequestWithContext(t.Context(), "GET", base+"/demo/events", nil))
+		response := testhost.Must(http.DefaultClient.Do(r))
+		defer response.Body.Close()
+		if response.StatusCode == 503 {
+			break
+		}
+		require.Equal(t, 200, response.StatusCode)
+	}
+	b := openTab(t, chromium, base, "en-US", 1280)
+	b.sees(`text("#wire .problem").includes("open in too many")`)
+	b.sees(`text("#update .offered") !== ""`) // the rest works
+}
+
 func testChinese(t *testing.T, b *tab) {
 	b.sees(`document.documentElement.lang === "zh-CN" && text("h1") === "试用 misc"`)
 	b.sees(`text("#update .offered") === "2.1.0update可更新到此版本"`)
@@ -279,7 +390,7 @@ func testChinese(t *testing.T, b *tab) {
 func testWidths(t *testing.T, b *tab) {
 	b.sees(`text("#update .offered") !== ""`)
 	background := map[string]string{}
-	for _, width := range []int64{360, 768, 1180, 1280, 1600} {
+	for _, width := range []int64{360, 768, 1180, 1280, 1600, 1920} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.run(chromedp.EmulateViewport(width, 900))
 			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
@@ -432,7 +543,7 @@ func openTab(t *testing.T, chromium context.Context, base, language string, widt
 			fmt.Fprintln(&wrong, "console:", e.Type, e.Args)
 		case *cdplog.EventEntryAdded:
 			// The browser itself logs each refusal that the page shows, and a server that stops.
-			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of 40[^4]|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
+			if !regexp.MustCompile("^Failed to load resource: (the server responded with a status of (40[^4]|503)|net::ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING))").MatchString(e.Entry.Text) {
 				fmt.Fprintln(&wrong, "log:", e.Entry.Text, e.Entry.URL)
 			}
 		case *network.EventRequestWillBeSent:
@@ -519,17 +630,21 @@ func takePictures(t *testing.T, b *tab, name string) {
 	}
 	time.Sleep(time.Second) // until the flash of the screenshot and the switch have stopped moving
 	require.NoError(t, os.MkdirAll("../../../docs/images", 0o755))
-	for file, clip := range map[string]string{
-		"page-" + name:    `[0, $("#phones").getBoundingClientRect().bottom + 24]`,
-		"rollout-" + name: `[$("#update").getBoundingClientRect().top - 12, $("#update").getBoundingClientRect().bottom + 24]`,
-	} {
+	take := func(file string, width int64, clip string) {
+		b.run(chromedp.EmulateViewport(width, 1000))
 		value[*string](b, `scrollTo(0, 0), document.activeElement.blur()`)
 		edges := value[[]float64](b, clip)
 		quality, beyond := int64(80), true
 		shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{
 			Format: "webp", Quality: &quality, CaptureBeyondViewport: &beyond,
-			Clip: &page.Viewport{Y: edges[0], Width: 1440, Height: edges[1] - edges[0], Scale: 1},
+			Clip: &page.Viewport{Y: edges[0], Width: float64(width), Height: edges[1] - edges[0], Scale: 1440 / float64(width)},
 		})
-		require.NoError(t, os.WriteFile("../../../docs/images/"+file+".webp", shot.Data, 0o644))
+		require.NoError(t, os.WriteFile("../../../docs/images/"+file+"-"+name+".webp", shot.Data, 0o644))
 	}
+	take("page", 1440, `[0, $("#phones").getBoundingClientRect().bottom + 24]`)
+
+	b.click(".steps li:nth-child(3) button")
+	b.sees(`$(".steps li:nth-child(3) [aria-current=step]") !== null`)
+	b.click("#rollout summary") // closes the editor
+	take("rollout", 800, `[$("#rollout").getBoundingClientRect().top - 12, $("#rollout").getBoundingClientRect().bottom + 12]`)
 }

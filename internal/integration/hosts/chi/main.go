@@ -72,8 +72,8 @@ func main() {
 	r := chi.NewRouter()
 	r.Use(login)
 	r.Handle("/misc/*", h)
-	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(r),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(r), MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }
 

@@ -73,8 +73,8 @@ func main() {
 	e := echo.New()
 	e.Use(login)
 	e.Any("/misc/*", echo.WrapHandler(h))
-	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(e),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(e), MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }
 

@@ -82,8 +82,8 @@ func main() {
 	mux := http.NewServeMux()
 	mux.Handle("/misc/", login(count(h)))
 	go func() { log.Fatal(http.ListenAndServe("127.0.0.1:8586", nil)) }() // expvar's /debug/vars, on loopback only
-	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(mux),
-		ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Addr: "127.0.0.1:8585", Handler: deadline(mux), MaxHeaderBytes: 64 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute}
 	log.Fatal(server.ListenAndServe())
 }
 

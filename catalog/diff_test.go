@@ -1,0 +1,187 @@
+package catalog_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealtalk-go/misc/catalog"
+)
+
+// openReleases opens a directory with that releases.json.
+func openReleases(t *testing.T, file []byte) *catalog.Catalog {
+	t.Helper()
+	c, err := catalog.Open(fstest.MapFS{"releases.json": {Data: file}, clientVersion: {Data: []byte(goodClients)}}, catalog.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	return c
+}
+
+func TestADifferenceIsToldInWords(t *testing.T) {
+	read, err := os.ReadFile("testdata/releases.json")
+	require.NoError(t, err)
+	full := string(read)
+	edit := func(old, new string) string {
+		require.Contains(t, full, old)
+		return strings.Replace(full, old, new, 1)
+	}
+	const one, two = `{"releases":[{"version":"1.0.0",BUILDS}]}`, `{"releases":[{"version":"1.0.1",BUILDS},{"version":"1.0.0",BUILDS}]}`
+	for _, tt := range []struct {
+		name, was, is    string
+		changes, clients string
+	}{
+		{"nothing", full, full, "", ""},
+		{"the order of releases, and spaces", full, strings.ReplaceAll(full, "  ", " "), "", ""},
+		{"a release for everyone", one, two, `1.0.1: new, for everyone`, `clients older than 1.0.0: 1.0.0 → 1.0.1
+clients on 1.0.0: nothing newer → 1.0.1`},
+		{"its withdrawal", two, strings.Replace(two, `1.0.1",`, `1.0.1","withdrawn":"deletes\u001b[31m\ndata",`, 1), `1.0.1: withdrawn: deletes\x1b[31m\ndata`, `clients older than 1.0.0: 1.0.1 → 1.0.0
+clients on 1.0.0: 1.0.1 → nothing newer`},
+		{"its fix in a rollout", `{"releases":[{"version":"1.0.1","withdrawn":"bad",BUILDS},{"version":"1.0.0",BUILDS}]}`,
+			`{"releases":[{"version":"1.0.2","rollout":25,BUILDS},{"version":"1.0.1","withdrawn":"bad",BUILDS},{"version":"1.0.0",BUILDS}]}`, `1.0.2: new, for 25 %`, `outside the rollouts, clients on 1.0.1: nothing newer → 1.0.2
+inside the rollouts, clients on 1.0.0 to 1.0.1: nothing newer → 1.0.2
+inside the rollouts, clients older than 1.0.0: 1.0.0 → 1.0.2`},
+		{"no longer withdrawn, for another reason", `{"releases":[{"version":"1.0.1","withdrawn":"bad"},{"version":"1.0.0","withdrawn":"bad"}]}`, `{"releases":[{"version":"1.0.1","rollout":0,BUILDS},{"version":"1.0.0","withdrawn":"worse"}]}`, `1.0.1: no longer withdrawn
+1.0.1: rollout everyone → nobody
+darwin gains 1.0.1
+win32 gains 1.0.1
+linux gains 1.0.1
+1.0.0: withdrawn: worse`, ""},
+		{"a prerelease and its channel", one, `{"channels":["stable","beta"],"releases":[{"version":"1.0.1-beta.1","rollout":50,BUILDS},{"version":"1.0.0",BUILDS},{"version":"0.9.0","withdrawn":"bad"}]}`, `channels: stable → stable, beta
+1.0.1-beta.1: new, for 50 % on beta
+0.9.0: new, withdrawn: bad`, `channel beta, inside the rollouts, clients on 0.9.0 or older: 1.0.0 → 1.0.1-beta.1
+channel beta, inside the rollouts, clients on 1.0.0: nothing newer → 1.0.1-beta.1`},
+		{"another channel and from", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1",BUILDS},{"version":"1.0.0",BUILDS}]}`, `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","channel":"beta","from":"0.9.0",BUILDS},{"version":"1.0.0",BUILDS}]}`, `1.0.1: channel stable → beta
+1.0.1: from none → 0.9.0`, `channel stable, clients on 0.9.0 or older: 1.0.1 → 1.0.0
+channel beta, clients older than 0.9.0: 1.0.1 → 1.0.0
+channel stable, clients on 1.0.0: 1.0.1 → nothing newer`},
+		{"another URL, other notes", two, `{"releases":[{"version":"1.0.1","builds":[{"url":"https://x.test/b.zip"}]},{"version":"1.0.0","notes":"x",BUILDS}]}`, `1.0.1: other url
+1.0.0: other version, name, notes, pub_date or extra`, ""},
+		{"builds for some platforms", one, `{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin","arch":"universal","min_os":"11","max_os":"13",URL},{"platform":"win32","arch":["x64","ia32"],"min_os":"10.0.17763",URL}]}]}`, `macOS before 11 and macOS 14 and later x64+arm64 loses 1.0.0
+darwin ia32 loses 1.0.0
+Windows before 10.0.17763 x64+ia32 loses 1.0.0
+win32 arm64 loses 1.0.0
+linux loses 1.0.0`, `darwin, OS unknown and macOS before 11 and macOS 14 and later, clients older than 1.0.0: 1.0.0 → nothing newer
+win32 x64 and ia32, OS unknown and Windows before 10.0.17763, clients older than 1.0.0: 1.0.0 → nothing newer
+win32 arm64, clients older than 1.0.0: 1.0.0 → nothing newer
+linux and other, clients older than 1.0.0: 1.0.0 → nothing newer`},
+		{"builds for another range of versions of Linux", `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"5.4","max_os":"6.1",URL}]}]}`, `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"4","max_os":"4.15",URL},{"platform":"linux","min_os":"5.10","max_os":"5.10",URL}]}]}`, `Linux from 4 to before 4.16 gains 1.0.0
+Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2 loses 1.0.0`, `Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2, clients older than 1.0.0: 1.0.0 → nothing newer
+Linux from 4 to before 4.16, clients older than 1.0.0: nothing newer → 1.0.0`},
+		{"any OS that is known", `{"releases":[{"version":"1.0.1","builds":[{"platform":"linux","max_os":"0",URL},{"platform":"linux","min_os":"1",URL}]}]}`, `{"releases":[]}`, "1.0.1: removed", "linux, OS known, clients older than 1.0.1: 1.0.1 → nothing newer"},
+		{"a wider rollout", full, edit(`"rollout": 40`, `"rollout": 60`), `2.0.1: rollout 40 % → 60 %`, ""},
+		{"the end of a rollout", full, edit(`"rollout": 40`, `"rollout": 100`), `2.0.1: rollout 40 % → everyone`, `macOS 12, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
+macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
+win32 x64, Windows 10.0.17763 and later, outside the rollouts, clients on 1.4.0 to 1.9.0: nothing newer → 2.0.1
+macOS 12, outside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1
+macOS 13 and later, channel stable, outside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1`},
+		{"a withdrawal among many", full, edit(`"rollout": 40`, `"withdrawn": "bad"`), `2.0.1: withdrawn: bad`, `macOS 12 and later, channel stable, inside the rollouts, clients on 1.9.0: 2.0.1 → nothing newer
+darwin, OS unknown and macOS 12 and later, channel stable, clients on 2.0.0: 2.0.1 → nothing newer
+macOS 12, channel beta, inside the rollouts, clients on 1.9.0: 2.0.1 → nothing newer
+darwin, OS unknown and macOS 12, channel beta, clients on 2.0.0: 2.0.1 → nothing newer
+win32 x64, Windows 10.0.17763 and later, inside the rollouts, clients on 1.4.0 to 1.9.0: 2.0.1 → nothing newer
+win32 x64, Windows 10.0.17763 and later, clients on 2.0.0: 2.0.1 → nothing newer
+macOS 12, inside the rollouts, clients on 1.4.0: 2.0.1 → 1.9.0
+macOS 13 and later, channel stable, inside the rollouts, clients on 1.4.0: 2.0.1 → 1.9.0`},
+		{"a Windows build forgotten", full, edit(`"platform": "win32", "arch": "x64", "min_os": "10.0.17763"`, `"platform": "linux"`), `win32 loses 2.0.1
+linux gains 2.0.1`, `linux, outside the rollouts, clients on 2.0.0: nothing newer → 2.0.1
+linux, inside the rollouts, clients on 1.4.0 to 2.0.0: nothing newer → 2.0.1
+win32 x64, Windows 10.0.17763 and later, outside the rollouts, clients on 2.0.0: 2.0.1 → nothing newer
+win32 x64, Windows 10.0.17763 and later, inside the rollouts, clients on 1.4.0 to 2.0.0: 2.0.1 → nothing newer`},
+		{"a lower min_os", full, edit(`"min_os": "12", "url": "https://downloads.example.com/2.0.1`, `"min_os": "11", "url": "https://downloads.example.com/2.0.1`), `macOS 11 gains 2.0.1`, `macOS 11, outside the rollouts, clients on 2.0.0: nothing newer → 2.0.1
+macOS 11, inside the rollouts, clients on 1.9.0 to 2.0.0: nothing newer → 2.0.1
+macOS 11, inside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1`},
+		{"a release under another version", full, edit(`"version": "1.9.0"`, `"version": "1.9.1"`), `1.9.1: new, for everyone
+1.9.0: removed`, `macOS from 10.13 to before 12, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS 12, outside the rollouts, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS 13 and later, channel stable, outside the rollouts, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS from 10.13 to before 12, clients on 1.9.0: nothing newer → 1.9.1
+macOS 12, outside the rollouts, clients on 1.9.0: nothing newer → 1.9.1
+macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: nothing newer → 1.9.1`},
+		{"another minimum", full, edit(`"minimum": "1.4.0"`, `"minimum": "1.9.0"`), `minimum: 1.4.0 → 1.9.0`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := openReleases(t, []byte(abbreviations.Replace(tt.is))).Diff(openReleases(t, []byte(abbreviations.Replace(tt.was))))
+			assert.Equal(t, tt.changes, strings.Join(d.Changes, "\n"))
+			assert.Equal(t, tt.clients, strings.Join(d.Clients, "\n"))
+			assert.True(t, d.Complete)
+		})
+	}
+}
+
+func TestADifferenceIsNoLongerThanPeopleRead(t *testing.T) {
+	var with, without strings.Builder
+	for i := range 150 {
+		fmt.Fprintf(&with, `,{"version":"1.0.%d","builds":[{"platform":"linux","min_os":"%[1]d",URL}]}`, i)
+		fmt.Fprintf(&without, `,{"version":"1.0.%d","withdrawn":"bad","builds":[{"platform":"linux","min_os":"%[1]d",URL}]}`, i)
+	}
+	file := func(releases string) []byte {
+		return []byte(abbreviations.Replace(`{"releases":[` + releases[1:] + `]}`))
+	}
+	d := openReleases(t, file(without.String())).Diff(openReleases(t, file(with.String())))
+	assert.Len(t, d.Changes, 150)
+	assert.Len(t, d.Clients, 101)
+	assert.Equal(t, "and more", d.Clients[100])
+}
+
+func TestADifferenceHasTheOtherFilesAndTheNewWarnings(t *testing.T) {
+	const squirrelJSON, square = `{"version":"1.0.2","url":"http://x.test/a.dmg"}`, `[{"id":"a","type":"chatroom","name":"A"}]`
+	open := func(files map[string]string) *catalog.Catalog {
+		fsys := fstest.MapFS{}
+		for name, text := range files {
+			fsys[name] = &fstest.MapFile{Data: []byte(abbreviations.Replace(text))}
+		}
+		c, err := catalog.Open(fsys, catalog.Config{Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		return c
+	}
+	for _, tt := range []struct {
+		name    string
+		was, is map[string]string
+		want    catalog.Difference
+	}{
+		{
+			"releases.json in place of squirrel.json", map[string]string{squirrel: squirrelJSON, clientVersion: goodClients, "demo_square.json": "[]"},
+			map[string]string{"releases.json": `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","url":"http://x.test/a.dmg"}]}]}`, squirrel: squirrelJSON, clientVersion: newerClients, "demo_square.json": square},
+			catalog.Difference{
+				Changes: []string{"win32 loses 1.0.2", "linux loses 1.0.2", "client_version.json: iOS 1.0.5, Android 1.0.5 → iOS 1.0.6, Android 1.0.6", "demo_square.json: 0 entries → 1 entries"},
+				Clients: []string{"win32 and linux and other, clients older than 1.0.2: 1.0.2 → nothing newer"},
+				Warnings: []string{
+					"demo_square.json: 1 of the four chat rooms that SealTalk's iOS client has buttons for: it crashes when one has no room; list none, or four and more",
+					"squirrel.json: is not read, but a server that starts without releases.json serves it: delete it",
+				},
+			},
+		},
+		{
+			"a newer squirrel.json, a square for the first time, other client URLs", map[string]string{squirrel: squirrelJSON, clientVersion: goodClients},
+			map[string]string{squirrel: `{"version":"1.0.3","url":"http://x.test/b.dmg"}`, clientVersion: strings.Replace(goodClients, "https://", "http://", 1), "demo_square.json": "[]"},
+			catalog.Difference{
+				Changes: []string{"1.0.2 → 1.0.3", "client_version.json: other content", "demo_square.json: none → 0 entries"},
+				Clients: []string{"clients older than 1.0.2: 1.0.2 → 1.0.3", "clients on 1.0.2: nothing newer → 1.0.3"},
+				Warnings: []string{
+					"squirrel.json: url (1.0.3): does not end in .zip, and macOS can install nothing else",
+					"squirrel.json: url (1.0.3): is http, and macOS loads nothing but https unless the app allows it",
+				},
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.want.Complete = true
+			assert.Equal(t, tt.want, open(tt.is).Diff(open(tt.was)))
+		})
+	}
+}
+
+func TestADifferenceOfHugeFilesIsCutShort(t *testing.T) {
+	var file strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&file, `,{"version":"1.0.%d","withdrawn":"bad","builds":[{"platform":"linux","min_os":"%[1]d",URL}]}`, i)
+	}
+	d := openReleases(t, []byte(abbreviations.Replace(`{"releases":[{"version":"2.0.0",BUILDS}`+file.String()+`]}`))).Diff(openReleases(t, []byte(`{"releases":[]}`)))
+	assert.False(t, d.Complete)
+	assert.NotEmpty(t, d.Clients)
+}
