@@ -28,8 +28,15 @@
 //
 // Any number of your servers, and SealTalk's own, may share one database. Each
 // call is one statement outside any transaction. If the database undoes the
-// statement, as after a deadlock, it is repeated, up to eight times. When
-// SetScreenCapture has returned nil, the new setting is visible to all servers.
+// statement, as after a deadlock, it is repeated, up to eight times.
+//
+// When SetScreenCapture has returned nil, the setting is saved and every server
+// reads it at once, if the database is a single server, or the one of several
+// that all servers write to and read from. On a Galera cluster that takes
+// wsrep_sync_wait=1 in the DSN, and a replica answers with old settings. Whether
+// all of them are kept when another server takes over depends on how it copies
+// them: see docs/databases.md in the repository, which has the set-ups that are
+// tested.
 //
 // A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
 // on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
@@ -57,6 +64,10 @@
 // limits the time to connect:
 //
 //	user:password@tcp(host:3306)/sealtalk?innodb_lock_wait_timeout=5&timeout=5s
+//
+// If another server may take over from the one at this address, also set
+// rejectReadOnly=true, so that the driver closes connections to a server that
+// has become read-only.
 //
 // On PostgreSQL use the driver pgx. With lib/pq, a call returns only when the
 // server answers, even if its context has ended.

@@ -46,7 +46,7 @@ func galera(s *Server, nodes []*Server) []string {
 	}
 	options := fmt.Sprintf("gmcast.listen_addr=tcp://127.0.0.1:%d;base_port=%d;ist.recv_addr=127.0.0.1:%d", s.peer, s.peer, s.transfer)
 	return append(MariaDB.command(s), "--innodb-log-file-size=16M", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
-		"--wsrep-on=ON", "--wsrep-provider="+s.program[2], "--wsrep-provider-options="+options, "--wsrep-node-address=127.0.0.1",
+		"--wsrep-on=ON", "--wsrep-slave-threads=8", "--wsrep-provider="+s.program[2], "--wsrep-provider-options="+options, "--wsrep-node-address=127.0.0.1",
 		"--wsrep-sst-method=copy", "--wsrep-cluster-address=gcomm://"+strings.Join(running, ",")) // without others, it begins a cluster
 }
 
