@@ -319,7 +319,7 @@ func isUndone(err error) bool {
 		return slices.Contains([]string{"40001", "40P01", "57P01", "57P05"}, state.SQLState())
 	}
 	text := err.Error() // of the driver of MySQL
-	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
+	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020")
 }
 
 // AreFriends implements [misc.Relations].
