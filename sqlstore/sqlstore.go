@@ -30,13 +30,13 @@
 // call is one statement outside any transaction. If the database undoes the
 // statement, as after a deadlock, it is repeated, up to eight times.
 //
-// When SetScreenCapture has returned nil, the setting is saved and every server
-// reads it at once, if the database is a single server, or the one of several
-// that all servers write to and read from. On a Galera cluster that takes
-// wsrep_sync_wait=1 in the DSN, and a replica answers with old settings. Whether
-// all of them are kept when another server takes over depends on how it copies
-// them: see docs/databases.md in the repository, which has the set-ups that are
-// tested.
+// When SetScreenCapture has returned nil, the setting is saved, and all your
+// servers read it at once, as long as they write to and read from the same
+// database server. Between the nodes of a Galera cluster, that takes
+// wsrep_sync_wait=1 in the DSN, and a replica answers with old settings. A
+// database server that takes over from another one has what was copied to it by
+// then. The page docs/databases.md of the repository lists the set-ups that are
+// tested, and what each of them promises.
 //
 // A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
 // on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
@@ -319,7 +319,7 @@ func isUndone(err error) bool {
 		return slices.Contains([]string{"40001", "40P01", "57P01", "57P05"}, state.SQLState())
 	}
 	text := err.Error() // of the driver of MySQL
-	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
+	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020")
 }
 
 // AreFriends implements [misc.Relations].

@@ -25,17 +25,38 @@ import (
 
 var nodes = servers.NewGalera(3)
 
-// A galera is a database on a cluster of three nodes.
-type galera struct{ *servers.Database }
+// A galera is a database on a cluster of three nodes, with connections to each.
+type galera struct {
+	*servers.Database
+	pools []*sql.DB
+}
 
 func newGalera(t testing.TB) *galera {
 	t.Helper()
 	awaitNodes(t)
-	g := &galera{servers.NewDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
+	g := &galera{Database: servers.NewDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
 	for _, n := range nodes {
-		g.await(t, g.pool(t, n.Address(), ""))
+		g.pools = append(g.pools, g.pool(t, n.Address(), options))
+		g.await(t, g.pools[len(g.pools)-1])
 	}
 	return g
+}
+
+// HideTables makes every statement fail, on all nodes.
+func (g *galera) HideTables(t *testing.T) (mend func()) {
+	mend = g.Database.HideTables(t)
+	g.settle(t)
+	return func() {
+		mend()
+		g.settle(t)
+	}
+}
+
+// settle returns when all nodes have what the first one has: sets do not wait for that.
+func (g *galera) settle(t *testing.T) {
+	for _, db := range g.pools {
+		execute(t, db, `SHOW TABLES`)
+	}
 }
 
 // awaitNodes returns when all nodes have all data.
@@ -142,7 +163,7 @@ func TestWithoutSyncWaitAnotherNodeOfGaleraAnswersWithTheOldSetting(t *testing.T
 func TestMigrateRunsOnAllNodesOfGaleraAtOnce(t *testing.T) {
 	awaitNodes(t)
 	for range 5 {
-		g := &galera{servers.EmptyDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
+		g := &galera{Database: servers.EmptyDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
 		var done sync.WaitGroup
 		for _, n := range nodes {
 			db := g.pool(t, n.Address(), options)

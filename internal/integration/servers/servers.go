@@ -298,7 +298,8 @@ func (s *Server) newDatabase(t testing.TB) string {
 }
 
 // Find looks for a program in PATH, and then where Debian installs those that are not
-// in PATH, and libraries for programs, the newest version last. It returns an empty string if there is none.
+// in PATH, the newest version last, and the library of Galera. It returns an empty string
+// if there is none.
 func Find(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
