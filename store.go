@@ -9,11 +9,12 @@ import (
 // told about screenshots.
 //
 // As soon as SetScreenCapture has returned nil, every call of ScreenCapture
-// returns the new setting, through any instance that uses the same data. If it
-// has returned an error, the setting may or may not have been saved, and the
-// call may be repeated. Both methods return an error that wraps an [*IDError]
-// for an id that they cannot translate. If the context is already cancelled,
-// they return an error and change nothing.
+// returns the new setting, through any instance that uses the same data. So do
+// not read from a replica or a cache that may be older. If it has returned an
+// error, the setting may or may not have been saved, and the call may be
+// repeated. Both methods return an error that wraps an [*IDError] for an id
+// that they cannot translate. If the context is already cancelled, they return
+// an error and change nothing.
 type ScreenCaptureStore interface {
 	// ScreenCapture returns the setting of c, NoticeOff if it was never set.
 	ScreenCapture(ctx context.Context, c Conversation) (NoticeStatus, error)

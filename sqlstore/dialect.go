@@ -101,8 +101,11 @@ var dialects = map[Dialect]dialect{MySQL: {
 	// runs what is in the comment, and has wsrep_on on a node of a Galera cluster.
 	check: `SELECT CONCAT_WS(', ', IF(CONCAT(@@read_only) IN ('0', 'OFF'), NULL, 'read_only is on'),
 			IF(CONCAT(@@innodb_read_only) IN ('0', 'OFF'), NULL, 'innodb_read_only is on')
-			/*M! , IF(@@tx_read_only, 'tx_read_only is on', NULL), (
-				SELECT GROUP_CONCAT(LOWER(s.variable_name), ' is ', s.variable_value SEPARATOR ', ')
+			/*M! , (
+				SELECT 'transaction_read_only is on' FROM information_schema.session_variables
+				WHERE variable_name IN ('TX_READ_ONLY', 'TRANSACTION_READ_ONLY') AND variable_value = 'ON' LIMIT 1
+			), (
+				SELECT GROUP_CONCAT(LOWER(s.variable_name), ' is ', s.variable_value ORDER BY s.variable_name SEPARATOR ', ')
 				FROM information_schema.global_status s, information_schema.global_variables v
 				WHERE v.variable_name = 'WSREP_ON' AND v.variable_value = 'ON' AND (
 					s.variable_name = 'WSREP_READY' AND s.variable_value <> 'ON'

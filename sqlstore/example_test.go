@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"log"
+	"net/http"
+	"time"
 
 	"github.com/sealtalk-go/misc"
 	"github.com/sealtalk-go/misc/n3d"
@@ -41,4 +43,17 @@ func ExampleNew_invalid() {
 	// sqlstore: dialect "mariadb" is unknown: use mysql, postgres or sqlite
 	// sqlstore: db is required
 	// sqlstore: Config.Codec is required
+}
+
+// A server is ready if its database is.
+func ExampleStore_Check() {
+	var store *sqlstore.Store // as in the example of New
+	http.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if err := store.Check(ctx); err != nil {
+			log.Print(err)
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+		}
+	})
 }

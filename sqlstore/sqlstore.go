@@ -28,8 +28,15 @@
 //
 // Any number of your servers, and SealTalk's own, may share one database. Each
 // call is one statement outside any transaction. If the database undoes the
-// statement, as after a deadlock, it is repeated, up to eight times. When
-// SetScreenCapture has returned nil, the new setting is visible to all servers.
+// statement, as after a deadlock, it is repeated, up to eight times.
+//
+// When SetScreenCapture has returned nil, the setting is saved, and all your
+// servers read it at once, as long as they write to and read from the same
+// database server. Between the nodes of a Galera cluster, that takes
+// wsrep_sync_wait=1 in the DSN, and a replica answers with old settings. A
+// database server that takes over from another one has what was copied to it by
+// then. The page docs/databases.md of the repository lists the set-ups that are
+// tested, and what each of them promises.
 //
 // A Store needs the privilege SELECT on the three tables, and INSERT and UPDATE
 // on screen_statuses. On PostgreSQL, privileges on the columns that it uses are
@@ -57,6 +64,10 @@
 // limits the time to connect:
 //
 //	user:password@tcp(host:3306)/sealtalk?innodb_lock_wait_timeout=5&timeout=5s
+//
+// If another server may take over from the one at this address, also set
+// rejectReadOnly=true, so that the driver closes connections to a server that
+// has become read-only.
 //
 // On PostgreSQL use the driver pgx. With lib/pq, a call returns only when the
 // server answers, even if its context has ended.
@@ -308,7 +319,7 @@ func isUndone(err error) bool {
 		return slices.Contains([]string{"40001", "40P01", "57P01", "57P05"}, state.SQLState())
 	}
 	text := err.Error() // of the driver of MySQL
-	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
+	return strings.Contains(text, "Error 1213") || strings.Contains(text, "Error 1020")
 }
 
 // AreFriends implements [misc.Relations].

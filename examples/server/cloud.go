@@ -82,7 +82,7 @@ func newQuotas(group, private int) quotas {
 }
 
 // quota returns a limiter that allows at most perSecond messages in any second: a
-// tenth of them at once, and the others evenly spread.
+// tenth of them at once, and the others evenly spread. One a second is a little less.
 func quota(perSecond int) *rate.Limiter {
 	burst := max(1, perSecond/10)
 	return rate.NewLimiter(max(rate.Limit(perSecond-burst), 0.9), burst)

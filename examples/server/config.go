@@ -76,7 +76,7 @@ var defaultLimits = limits{
 	start:    20 * time.Second,
 	request:  10 * time.Second,
 	write:    18 * time.Second,
-	database: 8 * time.Second, // Galera answers nothing for 6.5 s after a node has died
+	database: 9 * time.Second, // Galera answers nothing for 6 to 8 s after a node has died
 	cloud:    8 * time.Second,
 	quota:    time.Second,
 	idle:     3 * time.Second,

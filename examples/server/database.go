@@ -101,14 +101,19 @@ func openDatabase(ctx context.Context, cfg config, tracing trace.TracerProvider,
 // settings say so and there was none when the database was opened.
 func (db *database) writesOnly() {
 	if db.anyServer.Swap(false) {
-		db.SetMaxIdleConns(0) // closes them
-		db.SetMaxIdleConns(db.connections)
+		db.reconnect()
 	}
+}
+
+// reconnect closes the connections that no statement is using.
+func (db *database) reconnect() {
+	db.SetMaxIdleConns(0)
+	db.SetMaxIdleConns(db.connections)
 }
 
 // sqlite creates the file if it is missing, unless check is true.
 func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
-	if file == "" || strings.Contains(file, ":memory:") || strings.HasPrefix(file, "//") || strings.Contains(file, "://") {
+	if file == "" || strings.Contains(file, ":memory:") || strings.Contains(file, "://") || strings.HasPrefix(file, "//") && strings.Contains(file, "@") {
 		return nil, usageErrorf("-db sqlite: needs a file, as in sqlite:misc.db")
 	}
 	db.dialect, db.name = sqlstore.SQLite, "SQLite in the file "+file
@@ -119,9 +124,9 @@ func (db *database) sqlite(file string, check bool) (driver.Connector, error) {
 	return sqlite.NewConnector("file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(5000)&" + mode)
 }
 
-// mysql returns a connector. Its connections wait so long for an answer. A server that
-// has become read-only loses them by its first error, so that the next ones may find
-// the new server behind the same address.
+// mysql returns a connector whose connections wait for an answer for that time. The
+// first error of a server that has become read-only closes a connection, so that the
+// next one may find the new server behind the same address.
 func (db *database) mysql(dsn string, wait time.Duration, logger *slog.Logger) (driver.Connector, error) {
 	cfg, err := mysql.ParseDSN(dsn)
 	if err != nil || strings.ContainsAny(cfg.DBName, "@()") || misplaced(cfg.Params) {

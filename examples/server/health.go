@@ -21,8 +21,11 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 }
 
 // health knows whether the database answers statements and takes writes. However
-// many ask, it asks the database once a second, for a second at most.
+// many ask, it asks the database once a second, for a second at most. If not, the next
+// statements make new connections: behind the same address may be a server that does, as
+// with a Galera node that has lost its cluster but keeps its connections.
 type health struct {
+	db    *database
 	store *sqlstore.Store
 	mu    sync.Mutex
 	asked time.Time
@@ -35,7 +38,9 @@ func (h *health) database() error {
 	if time.Since(h.asked) > time.Second {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		h.err = h.store.Check(ctx)
+		if h.err = h.store.Check(ctx); h.err != nil {
+			h.db.reconnect()
+		}
 		h.asked = time.Now()
 	}
 	return h.err
@@ -46,7 +51,7 @@ func (h *health) database() error {
 func stateOf(err error) string {
 	var refused *mysql.MySQLError
 	switch {
-	case errors.As(err, &refused) && refused.Number == 1047, // the answer of Galera to all statements
+	case errors.As(err, &refused) && (refused.Number == 1047 || refused.Number == 1205), // the latter is that of wsrep_sync_wait on new connections
 		strings.Contains(err.Error(), "wsrep_"):
 		return "not part of the cluster"
 	case errors.Is(err, pgconn.ErrReadOnlyConnection), strings.Contains(err.Error(), "takes no writes"):

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/sealtalk-go/misc/misctest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -163,6 +165,36 @@ func TestWhatWasAwayIsNamedAndComesBackWithoutARestart(t *testing.T) {
 			c.giveBack()
 			soon(func() bool { return answers(200, 200, 200, 200, ready) }, c.part+" is back")
 		})
+	}
+}
+
+func TestAfterAFailedProbeStatementsMakeNewConnections(t *testing.T) {
+	p, err := openParts(t.Context(), testConfig(t, t.TempDir()), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer p.close()
+	probe := func() error { return (&health{db: p.db, store: p.store}).database() }
+	require.NoError(t, probe())
+	assert.Positive(t, p.db.Stats().OpenConnections)
+	_, err = p.db.Exec("DROP TABLE screen_statuses")
+	require.NoError(t, err)
+	assert.Error(t, probe())
+	assert.Zero(t, p.db.Stats().OpenConnections)
+}
+
+func TestAReadinessProbeLearnsWhichWayTheDatabaseFails(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		state string
+	}{
+		{&mysql.MySQLError{Number: 1047, Message: "WSREP has not yet prepared node for application use"}, "not part of the cluster"},
+		{&mysql.MySQLError{Number: 1205, Message: "Lock wait timeout exceeded; try restarting transaction"}, "not part of the cluster"},
+		{errors.New("the database takes no writes: wsrep_ready is OFF"), "not part of the cluster"},
+		{errors.New("the database takes no writes: read_only is on"), "read-only"},
+		{&pgconn.PgError{Code: "57P03", Message: "the database system is starting up"}, "does not answer"},
+		{fmt.Errorf("connect: %w", pgconn.ErrReadOnlyConnection), "read-only"},
+		{context.DeadlineExceeded, "does not answer"},
+	} {
+		assert.Equal(t, c.state, stateOf(fmt.Errorf("sqlstore: check: %w", c.err)), c.err)
 	}
 }
 

@@ -149,7 +149,7 @@ func newHandler(cfg config, p *parts, stop *stopper, stdout io.Writer, logger *s
 		w.Header().Set("Content-Type", "application/yaml")
 		_, _ = w.Write(httpapi.OpenAPI()) // fails when the client has left
 	})
-	db := &health{store: p.store}
+	db := &health{db: p.db, store: p.store}
 	metrics := newMetrics(p.db.DB, db, p.redis, p.versions, p.updates)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", healthy)

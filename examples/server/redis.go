@@ -129,7 +129,7 @@ func (s *shared) change(m *mode, away error) {
 	if away != nil {
 		next.quotas = newQuotas(s.groupQuota/s.instances, s.privateQuota/s.instances)
 		for _, q := range next.quotas {
-			q.AllowN(next.from, q.Burst()) // it starts with a message, not with several
+			q.AllowN(next.from, q.Burst()) // it starts empty: no burst
 		}
 	}
 	if !s.mode.CompareAndSwap(m, next) {

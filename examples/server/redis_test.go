@@ -3,17 +3,23 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sealtalk-go/misc"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -156,4 +162,32 @@ func TestAServerStartsWithoutRedisAndACheckDoesNot(t *testing.T) {
 		assert.Equal(t, status, strings.Count(log.String(), "level=ERROR msg=redis error=\"-redis: "+redis.address+" does not answer: WRONGPASS"))
 		assert.NotContains(t, out.String()+log.String()+in.log.String(), redisPassword)
 	}
+}
+
+func TestNothingIsSentForASecondAfterAChangeAndThenTheShareIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // in which time passes as soon as every goroutine waits
+		s := &shared{instances: 2, groupQuota: 20, privateQuota: 100, logger: slog.New(slog.DiscardHandler)}
+		s.change(nil, errors.New("redis refuses connections"))
+		changes := []time.Time{time.Now()}
+		var sent []time.Time
+		for len(changes) < 3 {
+			for range 30 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				if s.wait(ctx, misc.Group) == nil {
+					sent = append(sent, time.Now())
+				} else {
+					time.Sleep(10 * time.Millisecond) // it would have to wait for longer
+				}
+				cancel()
+			}
+			time.Sleep(time.Second / 3) // for a burst, if there were one
+			s.change(s.mode.Load(), errors.New("redis hangs"))
+			changes = append(changes, time.Now())
+		}
+		assert.LessOrEqual(t, most(sent), 10)
+		assert.Greater(t, len(sent), 30)
+		for _, change := range changes {
+			assert.False(t, slices.ContainsFunc(sent, func(at time.Time) bool { return at.After(change) && at.Sub(change) <= time.Second }))
+		}
+	})
 }

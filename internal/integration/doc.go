@@ -5,6 +5,7 @@
 // or router.
 //
 //	db/       sqlstore on MariaDB, PostgreSQL and SQLite, and the store on Redis; the soak test
+//	cluster/  sqlstore on Galera, on PostgreSQL with a standby, and behind PgBouncer and HAProxy
 //	http/     httpapi: its OpenAPI document, a generated client, routers, clients that disconnect
 //	cloud/    rongcloud and a chat cloud that misbehaves on its connections
 //	catalog/  catalog on files of a disk, and the schema of releases.json
@@ -16,12 +17,12 @@
 // Two packages are for these tests: testhost has the host that they send requests to,
 // and servers starts database servers and programs.
 //
-// MariaDB, PostgreSQL and Redis start when a test needs them, on free ports of 127.0.0.1
-// and in temporary directories, and are stopped afterwards. If one of these programs is
-// not installed, its tests are skipped, or fail if the environment variable CI is true.
-// On Debian, install the programs with
+// MariaDB, PostgreSQL, Redis and the programs around them start when a test needs them,
+// on free ports of 127.0.0.1 and in temporary directories, and are stopped afterwards. If
+// one of these programs is not installed, its tests are skipped, or fail if the
+// environment variable CI is true. On Debian, install the programs with
 //
-//	apt-get install mariadb-server postgresql redis-server
+//	apt-get install mariadb-server galera-4 postgresql pgbouncer haproxy redis-server
 //
 // The same applies to the browser, Debian's chromium. The pictures of the page in the
 // READMEs, which are in docs/images, are written by

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -82,12 +81,12 @@ func BenchmarkCapacity(b *testing.B) {
 			}
 			atOnce(sides)
 			var answered float64
-			start, ours, database := time.Now(), cpu(b, instances[:n]...), cpu(b, d.Server.PID())
+			start, ours, database := time.Now(), servers.CPU(b, instances[:n]...), servers.CPU(b, d.Server.PID())
 			for range rounds {
 				answered += atOnce(sides)
 			}
 			took := time.Since(start)
-			ours, database = cpu(b, instances[:n]...)-ours, cpu(b, d.Server.PID())-database
+			ours, database = servers.CPU(b, instances[:n]...)-ours, servers.CPU(b, d.Server.PID())-database
 			requests := answered / rounds * took.Seconds()
 			each := func(cpu time.Duration) (cost, perCore string) {
 				if cpu.Seconds()/requests < 1e-6 { // what an idle MariaDB uses
@@ -121,21 +120,6 @@ func atOnce(sides []func() float64) (sum float64) {
 	}
 	for range sides {
 		sum += <-rates
-	}
-	return sum
-}
-
-// cpu returns the CPU time that processes have used, including that of the system
-// for them.
-func cpu(b *testing.B, pids ...int) (sum time.Duration) {
-	const tick = time.Second / 100 // in /proc, whatever the kernel's own tick is
-	for _, pid := range pids {
-		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-		require.NoError(b, err)
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // starting with the third, state
-		for _, field := range fields[11:13] {                                               // utime, stime
-			sum += time.Duration(testhost.Must(strconv.Atoi(field))) * tick
-		}
 	}
 	return sum
 }

@@ -52,7 +52,7 @@ func newStore(t testing.TB, db *sql.DB, d sqlstore.Dialect) *sqlstore.Store {
 	return s
 }
 
-func exec(t testing.TB, db *sql.DB, statement string) {
+func execute(t testing.TB, db *sql.DB, statement string) {
 	t.Helper()
 	_, err := db.Exec(statement)
 	require.NoError(t, err)

@@ -5,6 +5,8 @@ package cluster_test
 import (
 	"context"
 	"database/sql"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,17 +25,38 @@ import (
 
 var nodes = servers.NewGalera(3)
 
-// A galera is a database on a cluster of three nodes.
-type galera struct{ *servers.Database }
+// A galera is a database on a cluster of three nodes, with connections to each.
+type galera struct {
+	*servers.Database
+	pools []*sql.DB
+}
 
 func newGalera(t testing.TB) *galera {
 	t.Helper()
 	awaitNodes(t)
-	g := &galera{servers.NewDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
+	g := &galera{Database: servers.NewDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
 	for _, n := range nodes {
-		g.await(t, g.pool(t, n.Address(), ""))
+		g.pools = append(g.pools, g.pool(t, n.Address(), options))
+		g.await(t, g.pools[len(g.pools)-1])
 	}
 	return g
+}
+
+// HideTables makes every statement fail, on all nodes.
+func (g *galera) HideTables(t *testing.T) (mend func()) {
+	mend = g.Database.HideTables(t)
+	g.settle(t)
+	return func() {
+		mend()
+		g.settle(t)
+	}
+}
+
+// settle returns when all nodes have what the first one has: sets do not wait for that.
+func (g *galera) settle(t *testing.T) {
+	for _, db := range g.pools {
+		execute(t, db, `SHOW TABLES`)
+	}
 }
 
 // awaitNodes returns when all nodes have all data.
@@ -140,7 +163,7 @@ func TestWithoutSyncWaitAnotherNodeOfGaleraAnswersWithTheOldSetting(t *testing.T
 func TestMigrateRunsOnAllNodesOfGaleraAtOnce(t *testing.T) {
 	awaitNodes(t)
 	for range 5 {
-		g := &galera{servers.EmptyDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
+		g := &galera{Database: servers.EmptyDatabase(t, servers.Kind{Dialect: sqlstore.MySQL, Server: nodes[0]})}
 		var done sync.WaitGroup
 		for _, n := range nodes {
 			db := g.pool(t, n.Address(), options)
@@ -185,8 +208,8 @@ func TestNothingIsLostWhenANodeOfGaleraIsCutOffUnderLoad(t *testing.T) {
 	dirty := newStore(t, admin, sqlstore.MySQL)
 	l := startLoad(t, s, stays)
 	l.awaitMore(t)
-	exec(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'`)
-	defer exec(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
+	execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'`)
+	defer execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
 	testhost.Until(t, "the node notices", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -202,7 +225,7 @@ func TestNothingIsLostWhenANodeOfGaleraIsCutOffUnderLoad(t *testing.T) {
 	require.NoError(t, s.Check(t.Context()))
 	l.wantHeld(t, s, stays)
 
-	exec(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
+	execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
 	testhost.Until(t, "the node is back", func() bool { return dirty.Check(t.Context()) == nil })
 	l.wantHeld(t, g.store(t, nodes[1].Address()))
 }
@@ -246,10 +269,52 @@ func TestAPoolLeavesAServerThatHasBecomeReadOnly(t *testing.T) {
 	l := startLoad(t, s)
 	l.awaitMore(t)
 	admin := g.pool(t, nodes[1].Address(), "")
-	exec(t, admin, `SET GLOBAL read_only = 1`)
-	defer exec(t, admin, `SET GLOBAL read_only = 0`)
+	execute(t, admin, `SET GLOBAL read_only = 1`)
+	defer execute(t, admin, `SET GLOBAL read_only = 0`)
 	require.EqualError(t, g.store(t, nodes[1].Address()).Check(t.Context()), "sqlstore: check: the database takes no writes: read_only is on")
 	p.to(nodes[2].Address())
+	l.awaitMore(t)
+	l.wantHeld(t, s)
+}
+
+// HAProxy runs with the lines of docs/databases.md.
+func TestHAProxyLeavesANodeOfGaleraThatIsCutOffAndReturns(t *testing.T) {
+	g := newGalera(t)
+	page := string(testhost.Must(os.ReadFile("../../../docs/databases.md")))
+	block := func(language string) string {
+		_, text, found := strings.Cut(page, "```"+language+"\n")
+		require.True(t, found)
+		text, _, _ = strings.Cut(text, "```")
+		return text
+	}
+	const check = "/etc/haproxy/galera-check"
+	script := filepath.Join(t.TempDir(), "galera-check")
+	require.NoError(t, os.WriteFile(script, []byte(strings.Replace(block("sh"), "--user=haproxy", "--user="+g.Server.Admin, 1)), 0o700))
+	config := strings.NewReplacer("127.0.0.1:3306", "%s", check, script,
+		"10.0.0.1:3306", nodes[1].Address(), "10.0.0.2:3306", nodes[2].Address(), "10.0.0.3:3306", nodes[0].Address()).Replace(block("haproxy"))
+	address := servers.NewHAProxy(config).Get(t).Address()
+	reaches := func(node *servers.Server) {
+		t.Helper()
+		_, want, _ := strings.Cut(node.Address(), ":")
+		testhost.Until(t, "new connections reach the node", func() bool {
+			db := g.pool(t, address, options)
+			defer db.Close()
+			var port string
+			return db.QueryRow(`SELECT @@port`).Scan(&port) == nil && port == want
+		})
+	}
+	reaches(nodes[1])
+	s := g.store(t, address)
+	l := startLoad(t, s)
+	l.awaitMore(t)
+	admin := g.pool(t, nodes[1].Address(), "")
+	execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'`)
+	defer execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
+	reaches(nodes[2])
+	l.awaitMore(t)
+	require.NoError(t, s.Check(t.Context()))
+	execute(t, admin, `SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'`)
+	reaches(nodes[1])
 	l.awaitMore(t)
 	l.wantHeld(t, s)
 }

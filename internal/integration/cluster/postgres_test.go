@@ -5,6 +5,8 @@ package cluster_test
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,8 +52,8 @@ func newPrimary(t testing.TB) (*servers.Server, *sql.DB) {
 // beSynchronous makes every set wait for the standby.
 func beSynchronous(t testing.TB, admin *sql.DB) {
 	t.Helper()
-	exec(t, admin, `ALTER SYSTEM SET synchronous_standby_names = '*'`)
-	exec(t, admin, `SELECT pg_reload_conf()`)
+	execute(t, admin, `ALTER SYSTEM SET synchronous_standby_names = '*'`)
+	execute(t, admin, `SELECT pg_reload_conf()`)
 	testhost.Until(t, "the standby is synchronous", func() bool {
 		var names, state string
 		err := admin.QueryRow(`SELECT current_setting('synchronous_standby_names'), sync_state FROM pg_stat_replication`).Scan(&names, &state)
@@ -90,8 +92,8 @@ func TestNothingIsLostWhenASynchronousStandbyTakesOverTheAddress(t *testing.T) {
 	s := newStore(t, postgres(t, readWrite, p.address), sqlstore.PostgreSQL)
 	l := startLoad(t, s)
 	l.awaitMore(t)
-	exec(t, admin, `ALTER SYSTEM SET default_transaction_read_only = on`)
-	exec(t, admin, `SELECT pg_reload_conf()`)
+	execute(t, admin, `ALTER SYSTEM SET default_transaction_read_only = on`)
+	execute(t, admin, `SELECT pg_reload_conf()`)
 	old := newStore(t, postgres(t, "", primary.Address()), sqlstore.PostgreSQL)
 	testhost.Until(t, "the primary is read-only", func() bool { return old.Check(t.Context()) != nil })
 	require.EqualError(t, old.Check(t.Context()), "sqlstore: check: the database takes no writes: transaction_read_only is on")
@@ -119,8 +121,8 @@ func TestWhatAStandbyDoesNotHaveIsOldThereAndLostWhenItTakesOver(t *testing.T) {
 	require.NoError(t, s.SetScreenCapture(t.Context(), group(2), misc.NoticeOn))
 	wantCapture(t, replica, group(2), misc.NoticeOff)
 
-	exec(t, admin, `ALTER SYSTEM SET synchronous_standby_names = '*'`)
-	exec(t, admin, `SELECT pg_reload_conf()`)
+	execute(t, admin, `ALTER SYSTEM SET synchronous_standby_names = '*'`)
+	execute(t, admin, `SELECT pg_reload_conf()`)
 	testhost.Until(t, "sets wait for the standby", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
@@ -151,7 +153,36 @@ func newBouncer(t *testing.T, lines string) (primary *servers.Database, store fu
 }
 
 func TestPgBouncerInSessionModeWillDo(t *testing.T) {
-	d, open := newBouncer(t, "pool_mode = session\ndefault_pool_size = 40\n")
+	wantSuite(t, "pool_mode = session\ndefault_pool_size = 40\n")
+}
+
+// PgBouncer prepares statements in this mode since 1.21. Before, an instance finds those
+// that another one has prepared on the same connection. Debian 12 has 1.18.
+func TestPgBouncerInTransactionModeWillDoSince121(t *testing.T) {
+	if servers.Find("pgbouncer") == "" {
+		servers.NotInstalled(t, "pgbouncer", "pgbouncer")
+	}
+	version, err := exec.Command(servers.Find("pgbouncer"), "--version").Output()
+	require.NoError(t, err)
+	var minor int
+	_, err = fmt.Sscanf(string(version), "PgBouncer 1.%d", &minor)
+	require.NoError(t, err, "%s", version)
+	lines := "pool_mode = transaction\ndefault_pool_size = 1\n"
+	if minor >= 21 {
+		wantSuite(t, lines+"max_prepared_statements = 100\n")
+		return
+	}
+	_, open := newBouncer(t, lines)
+	_, err = open(t)
+	require.NoError(t, err)
+	_, err = open(t)
+	require.ErrorContains(t, err, "already exists (SQLSTATE 42P05)")
+}
+
+// wantSuite runs the suite of a store with instances behind a PgBouncer.
+func wantSuite(t *testing.T, lines string) {
+	t.Helper()
+	d, open := newBouncer(t, lines)
 	s, err := open(t)
 	require.NoError(t, err)
 	require.NoError(t, s.Check(t.Context()))
@@ -167,14 +198,4 @@ func TestPgBouncerInSessionModeWillDo(t *testing.T) {
 		Change: d.Change,
 		Break:  d.HideTables,
 	})
-}
-
-// PgBouncer prepares statements in this mode since 1.21. Debian 12 has 1.18, with which
-// an instance finds those that another one has prepared on the same connection.
-func TestPgBouncerBefore121InTransactionModeIsRefused(t *testing.T) {
-	_, open := newBouncer(t, "pool_mode = transaction\ndefault_pool_size = 1\n")
-	_, err := open(t)
-	require.NoError(t, err)
-	_, err = open(t)
-	require.ErrorContains(t, err, "already exists (SQLSTATE 42P05)")
 }

@@ -22,7 +22,7 @@ func TestCheckSaysThatTheDatabaseTakesNoWrites(t *testing.T) {
 		starts               bool
 	}{
 		{sqlstore.MySQL, `SET GLOBAL read_only = `, "0", ": the database takes no writes: read_only is on", true},
-		{sqlstore.MySQL, `SET tx_read_only = `, "0", ": the database takes no writes: tx_read_only is on", false},
+		{sqlstore.MySQL, `SET tx_read_only = `, "0", ": the database takes no writes: transaction_read_only is on", false},
 		{sqlstore.PostgreSQL, `SET default_transaction_read_only = `, "off", ": the database takes no writes: transaction_read_only is on", true},
 		{sqlstore.SQLite, `PRAGMA query_only = `, "0", ": attempt to write a readonly database (8)", true},
 	} {

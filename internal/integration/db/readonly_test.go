@@ -4,6 +4,8 @@ package db_test
 
 import (
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -43,9 +45,9 @@ func TestTheServerStartsOnAReadOnlyDatabaseAndHealsWithoutARestart(t *testing.T)
 		t.Run(c.name, func(t *testing.T) {
 			d := servers.NewDatabase(t, servers.Plain()[c.kind])
 			names := strings.NewReplacer("ME", "failover_"+d.DBName, "ADDRESS", d.Server.Address(), "DATABASE", d.DBName, "NOBODY", servers.FreeAddress(t))
-			exec := func(statement string) { d.Exec(t, names.Replace(statement)) }
+			run := func(statement string) { d.Exec(t, names.Replace(statement)) }
 			for _, statement := range c.prepare {
-				exec(statement)
+				run(statement)
 			}
 			d.AddFriend(t, 1, 2, 20)
 			address := servers.FreeAddress(t)
@@ -71,7 +73,7 @@ func TestTheServerStartsOnAReadOnlyDatabaseAndHealsWithoutARestart(t *testing.T)
 				testhost.Until(t, "a set is refused", func() bool { return set() == 500 })
 				status, _ := ask("GET", "/misc/latest_update?version=1.0.0", "")
 				assert.Equal(t, 200, status, "the version endpoints work meanwhile")
-				exec(c.undo)
+				run(c.undo)
 				testhost.Until(t, "a set is taken", func() bool { return set() == 200 })
 				testhost.Until(t, "it is ready", func() bool {
 					status, _ := ask("GET", "/readyz", "")
@@ -79,17 +81,22 @@ func TestTheServerStartsOnAReadOnlyDatabaseAndHealsWithoutARestart(t *testing.T)
 				})
 			}
 
-			exec(c.atStart)
-			defer exec(c.undo)
-			p := servers.Start(t, address, t.TempDir(), server, "MISC_ADDR="+address, "MISC_VERSIONS="+testhost.VersionFiles(t), "MISC_SEED=false",
-				"MISC_DB="+names.Replace(c.dsn))
+			run(c.atStart)
+			defer run(c.undo)
+			env := []string{"MISC_ADDR=" + address, "MISC_VERSIONS=" + testhost.VersionFiles(t), "MISC_SEED=false", "MISC_DB=" + names.Replace(c.dsn)}
+			check := exec.CommandContext(t.Context(), server, "-check")
+			check.Env = append(os.Environ(), env...)
+			findings, err := check.CombinedOutput()
+			assert.Error(t, err)
+			assert.Contains(t, string(findings), `level=ERROR msg=database error="sqlstore: check: the database takes no writes: `)
+			p := servers.Start(t, address, t.TempDir(), server, env...)
 			ask("POST", "/demo/login", `{"userId":1}`)
 			testhost.Until(t, "it is told at the start", func() bool {
 				return strings.Contains(p.Log.String(), `level=WARN msg="not ready" part=database error="sqlstore: check: the database takes no writes: `)
 			})
 			heals()
-			exec(c.later)
-			exec(c.disconnect)
+			run(c.later)
+			run(c.disconnect)
 			heals()
 		})
 	}

@@ -35,7 +35,7 @@ func NewGalera(size int) []*Server {
 }
 
 func galera(s *Server, nodes []*Server) []string {
-	// A node without data starts with an empty directory.
+	// A node without data begins with an empty directory.
 	_ = os.Mkdir(filepath.Join(s.dir, "data"), 0o700)
 	s.write("wsrep_sst_copy", stateTransfer)
 	var running []string
@@ -47,7 +47,8 @@ func galera(s *Server, nodes []*Server) []string {
 	options := fmt.Sprintf("gmcast.listen_addr=tcp://127.0.0.1:%d;base_port=%d;ist.recv_addr=127.0.0.1:%d", s.peer, s.peer, s.transfer)
 	return append(MariaDB.command(s), "--innodb-log-file-size=16M", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
 		"--wsrep-on=ON", "--wsrep-provider="+s.program[2], "--wsrep-provider-options="+options, "--wsrep-node-address=127.0.0.1",
-		"--wsrep-sst-method=copy", "--wsrep-cluster-address=gcomm://"+strings.Join(running, ",")) // without others, it begins a cluster
+		"--wsrep-slave-threads=8", "--wsrep-sst-method=copy",
+		"--wsrep-cluster-address=gcomm://"+strings.Join(running, ",")) // without others, it begins a cluster
 }
 
 // pingNode returns an error until the node has all data.
@@ -86,7 +87,7 @@ func NewStandby(address string) *Server {
 // NewPgBouncer returns a PgBouncer in front of a PostgreSQL that has been started, with
 // the lines for its section pgbouncer.
 func NewPgBouncer(postgres *Server, lines string) *Server {
-	return &Server{Admin: postgres.Admin, Gracefully: syscall.SIGINT, programs: []string{"pgbouncer"}, open: postgres.open, ping: pingDatabase, needsUser: true,
+	return &Server{Admin: postgres.Admin, Gracefully: syscall.SIGTERM, programs: []string{"pgbouncer"}, open: postgres.open, ping: pingDatabase, needsUser: true,
 		command: func(s *Server) []string {
 			config := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%d user=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
 				"unix_socket_dir =\nauth_type = any\nmax_client_conn = 400\n%s", postgres.port, postgres.Admin, s.port, lines)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,4 +99,19 @@ func RunText(t testing.TB, dir, text string) (address, admin string, log *testki
 	}
 	t.Setenv("GOWORK", "off")
 	return address, admin, Start(t, address, dir, Build(t, dir)).Log
+}
+
+// CPU returns the CPU time that processes have used, including that of the system
+// for them.
+func CPU(t testing.TB, pids ...int) (sum time.Duration) {
+	const tick = time.Second / 100 // in /proc, whatever the kernel's own tick is
+	for _, pid := range pids {
+		stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		require.NoError(t, err)
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])) // starting with the third, state
+		for _, field := range fields[11:13] {                                               // utime, stime
+			sum += time.Duration(testhost.Must(strconv.Atoi(field))) * tick
+		}
+	}
+	return sum
 }

@@ -1,8 +1,9 @@
 //go:build unix
 
 // Package servers starts what tests need outside their process: MariaDB, PostgreSQL
-// and Redis with their databases, and programs of this repository. Everything is on
-// free ports of 127.0.0.1 and in temporary directories.
+// and Redis with their databases, clusters of them, the proxies in front of them, and
+// programs of this repository. Everything is on free ports of 127.0.0.1 and in temporary
+// directories.
 package servers
 
 import (
@@ -26,8 +27,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A Server is shared by all tests of a package. Tests that stop it start it again, and
-// no test is parallel.
+// A Server is shared by all tests of a package, unless a test makes one of its own. Tests
+// that stop it start it again, and no test is parallel.
 type Server struct {
 	Admin      string         // a user with all privileges
 	Gracefully syscall.Signal // ends it in the usual way
@@ -132,7 +133,7 @@ func (s *Server) Get(t testing.TB) *Server {
 	}
 	s.once.Do(func() { s.err = s.setUp() })
 	if s.missing != "" {
-		NotInstalled(t, s.missing, "mariadb-server galera-4 postgresql redis-server")
+		NotInstalled(t, s.missing, "mariadb-server galera-4 postgresql pgbouncer haproxy redis-server")
 	}
 	require.NoError(t, s.err)
 	return s
@@ -297,7 +298,8 @@ func (s *Server) newDatabase(t testing.TB) string {
 }
 
 // Find looks for a program in PATH, and then where Debian installs those that are not
-// in PATH, and libraries for programs, the newest version last. It returns an empty string if there is none.
+// in PATH, the newest version last, and the library of Galera. It returns an empty string
+// if there is none.
 func Find(name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
