@@ -45,7 +45,7 @@ func TestTheREADMEIsShort(t *testing.T) {
 
 func TestBothLanguagesHaveTheSameCodeTablesNamesNumbersAndLinks(t *testing.T) {
 	comment := regexp.MustCompile(`(?m)(^ *| +)(//|#|--) .*$`)
-	pairs := []string{"README", "docs/migrating", "docs/releases"}
+	pairs := []string{"README", "docs/databases", "docs/migrating", "docs/operations", "docs/releases", "examples/server/README"}
 	inEnglish := []string{".zh-CN.md", ".md", "-zh.webp", "-en.webp", "-zh.svg", "-en.svg"} // the targets of Chinese links
 	for _, page := range pairs {
 		english, chinese := anchors(t, page+".md"), anchors(t, page+".zh-CN.md")
