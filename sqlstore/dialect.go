@@ -81,9 +81,9 @@ var dialects = map[Dialect]dialect{MySQL: {
 			WHEN table_name = 'screen_statuses' AND column_name = 'operateId'
 				AND (NOT (data_type IN ('char', 'varchar', 'varbinary') OR data_type LIKE '%text') OR character_maximum_length < 21)
 				THEN 'screen_statuses.operateId must be CHAR or VARCHAR of at least 21 characters: other types pad or cut what is written'
-			WHEN table_name = 'screen_statuses' AND 'NO' = (
-				SELECT e.transactions FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine
-				WHERE t.table_schema = DATABASE() AND t.table_name = 'screen_statuses')
+			WHEN table_name = 'screen_statuses' AND column_name = 'status' AND EXISTS (
+				SELECT 1 FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine
+				WHERE t.table_schema = DATABASE() AND t.table_name = 'screen_statuses' AND e.transactions = 'NO')
 				THEN 'screen_statuses must use InnoDB: an engine without transactions loses rows, and a cluster does not replicate it'
 			WHEN @@autocommit = 0 THEN 'autocommit must be on: without it, no set is committed, and reads do not see those of others'
 			ELSE '' END

@@ -67,7 +67,7 @@
 //
 // If another server may take over from the one at this address, also set
 // rejectReadOnly=true, so that the driver closes connections to a server that
-// has become read-only.
+// has become read-only. docs/databases.md has the lines that do this with pgx.
 //
 // On PostgreSQL use the driver pgx. With lib/pq, a call returns only when the
 // server answers, even if its context has ended.

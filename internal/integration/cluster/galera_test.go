@@ -44,10 +44,10 @@ func newGalera(t testing.TB) *galera {
 
 // HideTables makes every statement fail, on all nodes.
 func (g *galera) HideTables(t *testing.T) (mend func()) {
-	mend = g.Database.HideTables(t)
+	show := g.Database.HideTables(t)
 	g.settle(t)
 	return func() {
-		mend()
+		show()
 		g.settle(t)
 	}
 }
