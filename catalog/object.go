@@ -23,7 +23,7 @@ type node struct {
 
 // parse reads the JSON value in a file.
 func parse(data []byte) (node, error) {
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || bytes.IndexByte(data[:min(len(data), 2)], 0) >= 0 {
 		return node{}, errors.New("is UTF-16: save it as UTF-8")
 	}
 	if !utf8.Valid(data) {
@@ -255,6 +255,17 @@ func (p problems) add(err error) problems {
 	return append(p, problem{cause: err})
 }
 
+// with returns p with more. What no error has room for is only counted.
+func (p problems) with(more problems) problems {
+	for _, m := range more {
+		if len(p) >= maxProblems {
+			m = problem{}
+		}
+		p = append(p, m)
+	}
+	return p
+}
+
 const (
 	maxProblems = 20  // in one error
 	maxText     = 500 // bytes of a text from a file
@@ -305,7 +316,7 @@ func printable(s string) string {
 }
 
 // repeated returns a problem for each key that appears twice in one object of n,
-// up to a hundred.
+// up to as many as an error has room for.
 func (n node) repeated() (found problems) {
 	d := json.NewDecoder(bytes.NewReader(n.RawMessage))
 	d.UseNumber()
@@ -322,7 +333,7 @@ func (n node) repeated() (found problems) {
 					return err
 				}
 				path = append(path, fmt.Sprint(".", key))
-				if keys[key] && len(found) < 100 {
+				if keys[key] && len(found) <= maxProblems {
 					found = append(found, problem{key: strings.TrimPrefix(strings.Join(path, ""), "."), at: n.at + int(d.InputOffset()), cause: errors.New("appears twice")})
 				}
 				keys[key] = true

@@ -44,7 +44,7 @@ func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], fou
 			rooms++
 		}
 		entries = append(entries, entry)
-		found = append(found, o.found...)
+		found = found.with(o.found)
 	})
 	if found != nil {
 		return square, found
