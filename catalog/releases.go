@@ -140,6 +140,7 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	paths := map[string]string{}
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("releases[%d].", i))
+		in.full = len(o.found) > maxProblems
 		if r, ok := in.release(s); ok {
 			if other, taken := paths[r.version.String()]; taken {
 				in.add("version", "%s is also at %sversion", r.version, other)
@@ -150,7 +151,7 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 			}
 			s.releases = append(s.releases, r)
 		}
-		o.found = o.found.with(in.found)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
 	for _, p := range file.repeated() {
@@ -159,7 +160,7 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 				p.version = r.version.String()
 			}
 		}
-		o.found = o.found.with(problems{p})
+		o.found = o.found.with(p)
 	}
 	if o.found != nil {
 		return releases, o.found
@@ -220,12 +221,16 @@ func (o *object) channels() []string {
 		o.add("channels", "must be a list of 1 to 16 strings")
 		return nil
 	}
+	before := len(o.found)
 	for i, c := range channels {
 		if c == "" || len(c) > 64 || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
 			o.add(fmt.Sprintf("channels[%d]", i), "%.100q must consist of 1 to 64 letters, digits and hyphens", c)
 		} else if slices.Contains(channels[:i], c) {
 			o.add(fmt.Sprintf("channels[%d]", i), "%q appears twice", c)
 		}
+	}
+	if len(o.found) > before {
+		return nil
 	}
 	return channels
 }
@@ -261,6 +266,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	taken := make(ties)
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
+		in.full = o.full || len(o.found) > maxProblems
 		b := in.build(i, fields, valid, s.minimum != nil)
 		if in.found == nil {
 			if k, tied := taken.add(b, i); tied {
@@ -268,7 +274,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 			}
 		}
 		r.builds = append(r.builds, b)
-		o.found = o.found.with(in.found)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
 	slices.SortFunc(r.builds, build.precedence)
@@ -340,7 +346,7 @@ func (o *object) build(index int, fields misc.ReleaseFields, valid, minimum bool
 			}
 		}
 		fields.Extra = in.extra()
-		o.found = o.found.with(in.found)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
 	if o.found != nil || !valid {
