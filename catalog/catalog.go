@@ -24,7 +24,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -132,6 +131,13 @@ func Open(fsys fs.FS, cfg Config) (*Catalog, error) {
 		}),
 	}
 	c.releases.optional = true
+	c.releases.changes = func(was, is *state[Releases]) string {
+		if was.good == nil {
+			was = c.squirrel.current.Load()
+		}
+		return oneLine(is.good.changes(was.good))
+	}
+	c.squirrel.changes = func(was, is *state[Releases]) string { return oneLine(is.good.changes(was.good)) }
 	c.square.optional = true
 	if c.logger == nil {
 		c.logger = slog.Default()
@@ -213,48 +219,61 @@ func (c *Catalog) Releases() *Releases {
 	return c.squirrel.current.Load().good
 }
 
-// Warnings returns a warning for each thing that is valid but probably a mistake:
-// those of [Releases.Warnings], a square that some clients crash on, a squirrel.json
-// that is not read, and a file whose name is nearly that of one that is read. What
-// does not depend on the time or on other files is also logged when a file is
-// loaded.
-func (c *Catalog) Warnings() []string {
-	var texts []string
-	for _, w := range c.warnings(time.Now()) {
-		texts = append(texts, w.String())
-	}
-	return texts
-}
+// Warnings returns a warning for each thing that is valid but probably a mistake. A
+// warning begins with the name of the file, the path in it and the version of the
+// release. Some depend on the time, such as that of a URL that expires within a
+// week. There are at most a hundred, and then how many more.
+//
+// A "minimum" that some clients cannot reach, and a square that some clients crash
+// on, are also logged when the file is loaded.
+func (c *Catalog) Warnings() []string { return texts(c.warnings(time.Now())) }
 
 func (c *Catalog) warnings(now time.Time) []warning {
 	found := c.Releases().warnings(now)
 	if w := c.square.current.Load().warning; w != nil {
 		found = append(found, *w)
 	}
-	entries, err := fs.ReadDir(c.fsys, ".")
-	if err != nil {
-		return found // not every file system has a list of its files
+	if _, err := fs.Stat(c.fsys, c.squirrel.name); err == nil && c.releases.current.Load().good != nil {
+		found = append(found, warning{file: c.squirrel.name, text: "is not read, but a server that starts without releases.json serves it: delete it"})
 	}
-	known := []string{c.releases.name, c.squirrel.name, c.clients.name, c.square.name}
-	for _, e := range entries {
-		name := e.Name()
-		near := slices.IndexFunc(known, func(k string) bool { return alike(k) == alike(name) })
-		switch {
-		case name == c.squirrel.name && c.releases.current.Load().good != nil:
-			found = append(found, warning{file: name, text: "is not read, but a server that starts without releases.json serves it: delete it"})
-		case near >= 0 && !slices.Contains(known, name) && strings.Contains(strings.ToLower(name), ".json"):
-			found = append(found, warning{file: printable(name), text: "is not read: is it meant to be " + known[near] + "?"})
+	for _, known := range []string{c.releases.name, c.squirrel.name, c.clients.name, c.square.name} {
+		for _, near := range c.near(known) {
+			found = append(found, warning{file: near, text: "is not read: is it meant to be " + known + "?"})
 		}
 	}
 	return found
 }
 
+// near returns the names of files that are easily mistaken for the one with that
+// name. Not every file system has a list of its files.
+func (c *Catalog) near(name string) (near []string) {
+	entries, _ := fs.ReadDir(c.fsys, ".")
+	for _, e := range entries {
+		if other := e.Name(); other != name && strings.Contains(strings.ToLower(other), ".json") && alike(other) == alike(name) {
+			near = append(near, printable(other))
+		}
+	}
+	return near
+}
+
+func (c *Catalog) nearly(name string) string {
+	if near := c.near(name); near != nil {
+		return " (but " + strings.Join(near, ", ") + ")"
+	}
+	return ""
+}
+
 // alike returns the same text for names that are easily mistaken for each other:
-// it has no capitals, no signs and no plural, and the last ending alone counts.
+// letters alone, no capitals and no plural, up to the ending .json.
 func alike(name string) string {
 	base, _, _ := strings.Cut(strings.ToLower(name), ".json")
-	base = strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(base)
-	return strings.TrimSuffix(base, "s")
+	letters := strings.Map(func(r rune) rune {
+		if r < 'a' || r > 'z' {
+			return -1
+		}
+		return r
+	}, base)
+	return strings.TrimSuffix(letters, "s")
 }
 
 // ClientVersions returns the versions in client_version.json.
@@ -308,8 +327,10 @@ func (c *Catalog) failures() error {
 	}
 	releases := c.releases.current.Load()
 	err := releases.err
-	if releases.good == nil {
-		err = errors.Join(err, c.squirrel.current.Load().err)
+	if squirrel := c.squirrel.current.Load(); releases.good == nil && err == nil && squirrel.good == nil && errors.Is(squirrel.err, fs.ErrNotExist) {
+		err = fmt.Errorf("catalog: there is no releases.json%s, and no squirrel.json: %w", c.nearly(c.releases.name), fs.ErrNotExist)
+	} else if releases.good == nil {
+		err = errors.Join(err, squirrel.err)
 	}
 	return errors.Join(err, c.clients.current.Load().err, c.square.current.Load().err)
 }
@@ -372,8 +393,8 @@ func (c *Catalog) reloadReleases() {
 	case was == nil:
 		c.logger.Info(releasesUsed)
 	case is != was:
-		for _, lost := range is.lost(was) {
-			c.logger.Warn("catalog: releases.json takes back what clients were offered", "lost", lost)
+		if lost := is.takenBack(was); lost != nil {
+			c.logger.Warn("catalog: releases.json takes back what clients were offered", "lost", oneLine(lost))
 		}
 	}
 }
@@ -381,7 +402,8 @@ func (c *Catalog) reloadReleases() {
 // file is one of the files. Only current may be used outside a reading.
 type file[T any] struct {
 	name     string
-	optional bool // it may be missing as long as it has never been served
+	optional bool                           // it may be missing as long as it has never been served
+	changes  func(was, is *state[T]) string // says what changed from one good state to another
 	parse    func([]byte) (parsed[T], problems)
 	seen     []byte // what was read last; nil if it could not be read
 	current  atomic.Pointer[state[T]]
@@ -403,7 +425,7 @@ type state[T any] struct {
 }
 
 func newFile[T any](name string, parse func([]byte) (parsed[T], problems)) *file[T] {
-	f := &file[T]{name: name, parse: parse}
+	f := &file[T]{name: name, parse: parse, changes: otherVersion[T]}
 	f.current.Store(&state[T]{})
 	return f
 }
@@ -440,7 +462,7 @@ func (f *file[T]) log(logger *slog.Logger, was *state[T]) {
 	case was == nil:
 		logger.Info("catalog: file loaded", attrs...)
 	default:
-		if changes := f.changes(was); changes != "" {
+		if changes := f.changes(was, s); changes != "" {
 			attrs = append(attrs, "changes", changes)
 		}
 		logger.Info("catalog: file reloaded", attrs...)
@@ -459,6 +481,11 @@ func (f *file[T]) load(fsys fs.FS) bool {
 		return false
 	}
 	f.seen = content
+	if links, ok := fsys.(fs.ReadLinkFS); ok && errors.Is(err, fs.ErrNotExist) {
+		if _, missing := links.Lstat(f.name); missing == nil {
+			err = errors.New("is a link to nothing")
+		}
+	}
 	if f.optional && was.good == nil && errors.Is(err, fs.ErrNotExist) {
 		f.current.Store(&state[T]{})
 		return was.err != nil

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -340,15 +342,15 @@ func TestReleasesJSONTakesOverFromSquirrelJSONForGood(t *testing.T) {
 			{"squirrel.json breaks, and the invalid one is back", func() { swap(squirrel, "{")(); swap("releases.json", `{"releases":1}`)() }, "1.0.3",
 				lines(notList, `catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)`), lines(refused+`releases (line 1): must be a list"`,
 					`level=ERROR msg="catalog: file refused, the last good one is served" file=squirrel.json error="catalog: squirrel.json: is not valid JSON: unexpected end of JSON input (at byte 1, line 1)"`)},
-			{"a valid one", swap("releases.json", two), "1.0.3", "", lines(reloaded("releases.json", `"3 releases up to 2.0.0"`, two)+` changes="none → 3 releases up to 2.0.0"`, used)},
+			{"a valid one", swap("releases.json", two), "1.0.3", "", lines(reloaded("releases.json", `"3 releases up to 2.0.0"`, two)+` changes="2.0.0: new, for 50 %; 1.0.3: other url, name, notes, pub_date; 0.9.0: new, withdrawn: bad"`, used)},
 			{"squirrel.json changes", swap(squirrel, goodRelease), "1.0.3", "", ""},
 			{"a lower rollout, a version that is missing", swap("releases.json", lowered), "1.0.4", "", lines(
-				reloaded("releases.json", `"2 releases up to 2.0.0"`, lowered)+` changes="2.0.0: rollout 50 % → 49.99 %; 2.0.0: other version, name, notes, pub_date or extra; 1.0.4: new, for everyone; 1.0.3: removed; 0.9.0: removed"`,
-				lost+`2.0.0 has a rollout of 49.99 %, lowered from 50 %"`, lost+`1.0.3 is missing and was not withdrawn"`)},
+				reloaded("releases.json", `"2 releases up to 2.0.0"`, lowered)+` changes="2.0.0: rollout 50 % → 49.99 %; 2.0.0: other version; 1.0.4: new, for everyone; 1.0.3: removed; 0.9.0: removed"`,
+				lost+`2.0.0: rollout 50 % → 49.99 %; 1.0.3: removed, and not withdrawn"`)},
 			{"an invalid one again", swap("releases.json", `{"releases":1}`), "1.0.4", notList, refused + `releases (line 1): must be a list"`},
 			{"none again", remove("releases.json"), "1.0.4", missing, refused + `file does not exist"`},
 			{"one that is not offered", swap("releases.json", withdrawn), "", "",
-				reloaded("releases.json", `"2 releases up to 2.0.0"`, withdrawn) + ` changes="2.0.0: withdrawn: bad; 1.0.4: withdrawn: bad"`},
+				reloaded("releases.json", `"2 releases up to 2.0.0"`, withdrawn) + ` changes="2.0.0: withdrawn: bad; 2.0.0: its builds removed; 1.0.4: withdrawn: bad; 1.0.4: its builds removed"`},
 			{"more changes than a line has room for", swap("releases.json", many), "", "",
 				reloaded("releases.json", `"23 releases up to 2.0.0"`, many) + ` changes="` + func() (changes string) {
 					for i := 20; i > 0; i-- {
@@ -473,7 +475,11 @@ func TestAnUnreadableFileIsAnErrorAndTheLastGoodOneServed(t *testing.T) {
 				want := "catalog: " + name + ": " + problem
 
 				_, err := catalog.Open(f.directory, catalog.Config{})
-				require.EqualError(t, err, want)
+				if name == squirrel && file == nil { // which name is missing, nobody can know
+					require.EqualError(t, err, "catalog: there is no releases.json, and no squirrel.json: "+problem)
+				} else {
+					require.EqualError(t, err, want)
+				}
 				wait()
 				f.serves("1.0.2", "1.0.5")
 				require.EqualError(t, f.Err(), want)
@@ -491,7 +497,7 @@ func TestAnUnreadableFileIsAnErrorAndTheLastGoodOneServed(t *testing.T) {
 
 func TestAMissingDirectoryIsNamedOnce(t *testing.T) {
 	_, err := catalog.Open(fstest.MapFS{}, catalog.Config{})
-	assert.EqualError(t, err, lines("catalog: squirrel.json: file does not exist", "catalog: client_version.json: file does not exist"))
+	assert.EqualError(t, err, lines("catalog: there is no releases.json, and no squirrel.json: file does not exist", "catalog: client_version.json: file does not exist"))
 	const missing = "catalog: the directory of the files: file does not exist"
 	nowhere, err := fs.Sub(fstest.MapFS{}, "nowhere")
 	require.NoError(t, err)
@@ -520,6 +526,24 @@ func TestAMissingDirectoryIsNamedOnce(t *testing.T) {
 		wait()
 		assert.NoError(t, c.Err())
 	})
+}
+
+func TestANameThatIsNearlyRightAndALinkToNothingAreNamed(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	open := func() error {
+		_, err := catalog.Open(os.DirFS(dir), catalog.Config{Logger: slog.New(slog.DiscardHandler)})
+		return err
+	}
+	write(clientVersion, goodClients)
+	write("Release.JSON", `{"releases":[]}`)
+	require.EqualError(t, open(), "catalog: there is no releases.json (but Release.JSON), and no squirrel.json: file does not exist")
+	write(squirrel, goodRelease)
+	require.NoError(t, open())
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "releases.json")))
+	require.EqualError(t, open(), "catalog: releases.json: is a link to nothing")
 }
 
 func TestAChangeIsServedOnceASecondHasPassed(t *testing.T) {

@@ -27,7 +27,7 @@ func distinct(file string) []byte {
 func TestProbableMistakesAreWarnedOf(t *testing.T) {
 	full, err := os.ReadFile("testdata/releases.json")
 	require.NoError(t, err)
-	const forNobody = "\nreleases: none is for a client that sends neither id nor os_version"
+	const forNobody = "\nreleases: none is for everyone on darwin x64 on channel a, which is what SealTalk's desktop client asks for"
 	for _, tt := range []struct{ name, file, warnings string }{
 		{"nothing", `{"releases":[{"version":"1.0.2","name":"1.0.2","pub_date":"2026-06-01T10:00:00Z",BUILDS},{"version":"1.0.1","name":"1.0.1",BUILDS}]}`, ""},
 		{"the file of the documentation", string(full), `releases[1].rollout (2.0.1): clients that send no id are not offered it, and today's SealTalk sends none
@@ -39,15 +39,15 @@ minimum: no release for everyone on channel stable is 1.4.0 or newer, so clients
 			"releases[0].builds (1.0.2): no Windows has version 11: Windows 11 is 10.0.22000",
 		},
 		{"a minimum that nobody can reach", `{"minimum":"1.0.2","releases":[{"version":"1.0.3","rollout":0,BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS}]}`,
-			"releases[0].rollout (1.0.3): nobody is offered it\nreleases[1].withdrawn (1.0.2): whoever runs 1.0.2 is offered nothing newer\nminimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: darwin x64+arm64" + forNobody},
+			"releases[0].rollout (1.0.3): nobody is offered it\nreleases[1].withdrawn (1.0.2): whoever runs 1.0.2 is offered nothing newer\nminimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: darwin x64+arm64" + strings.Replace(forNobody, "channel a", "channel stable", 1)},
 		{"a minimum and no releases", `{"minimum":"1.0.2","releases":[]}`,
-			"minimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: all" + forNobody},
+			"minimum: no release for everyone on channel stable is 1.0.2 or newer, so clients are told to install what they cannot get: all"},
 		{"a minimum for some CPUs alone", `{"minimum":"1.0.2","releases":[{"version":"1.0.2","builds":[{"platform":"darwin","arch":"x64",URL},{"platform":"win32",URL}]},{"version":"1.0.1","channel":"b","builds":[{"platform":"darwin","arch":"universal",URL},{"platform":"win32","arch":["ia32","x64"],URL}]}],"channels":["a","b"]}`,
 			"minimum: no release for everyone on channel a is 1.0.2 or newer, so clients are told to install what they cannot get: darwin arm64"},
-		{"no releases", `{"releases":[]}`, forNobody[1:]},
+		{"no releases", `{"releases":[]}`, ""},
+		{"a release for Windows alone", `{"releases":[{"version":"1.0.0","builds":[{"platform":"win32",URL}]}]}`, ""},
 		{
-			"nothing for SealTalk's own client", `{"channels":["stable","beta"],"releases":[{"version":"1.0.2","withdrawn":"bad",BUILDS},
-				{"version":"1.0.3","channel":"beta",BUILDS},{"version":"1.0.4","builds":[{"platform":"darwin","min_os":"12",URL},{"arch":"ia32",URL}]}]}`,
+			"nothing for SealTalk's own client", `{"channels":["a","beta"],"releases":[{"version":"1.0.3","channel":"beta","builds":[{"platform":"darwin","min_os":"12",URL},{"arch":"ia32",URL}]}]}`,
 			forNobody[1:],
 		},
 		{
@@ -92,10 +92,10 @@ releases[2].withdrawn (0.9.0): whoever runs 0.9.0 is offered nothing newer`,
 		{
 			"laxer than the release before it on its channel", `{"channels":["a","b"],"releases":[{"version":"1.0.4","builds":[{"platform":"darwin","arch":"x64","min_os":"11",URL},{"platform":"linux",URL}]},{"version":"1.0.3-b",BUILDS},{"version":"1.0.2","withdrawn":"bad",BUILDS},
 				{"version":"1.0.1","from":"1.0.0","builds":[{"platform":"darwin","min_os":"12",URL},{"platform":"win32","arch":"x64",URL},{"platform":"linux","min_os":"5",URL}]},{"version":"1.0.0",BUILDS}]}`,
-			`releases[0].from (1.0.4): none, and 1.0.1 has 1.0.0
-releases[0].builds (1.0.4): none for darwin arm64, win32 x64, and 1.0.1 has one
-releases[0].builds (1.0.4): min_os for darwin is 11, and that of 1.0.1 is 12
-releases[0].builds (1.0.4): min_os for linux is none, and that of 1.0.1 is 5
+			`releases[0].from (1.0.4): is missing; 1.0.1 has 1.0.0
+releases[0].builds (1.0.4): none for darwin arm64, win32 x64; 1.0.1 has one
+releases[0].builds (1.0.4): min_os for darwin x64 is 11; that of 1.0.1 is 12
+releases[0].builds (1.0.4): min_os for linux x64+arm64 is missing; that of 1.0.1 is 5
 releases[2].withdrawn (1.0.2): whoever runs 1.0.2 on darwin arm64 is offered nothing newer`,
 		},
 		{
@@ -120,15 +120,44 @@ releases[2].builds[2].url (1.0.1): names 1.0.0`,
 				{"version":"1.0.1","builds":[{"arch":"x64","url":"https://x.test/SealTalk-mac.zip"},{"arch":"arm64","url":"https://x.test/SealTalk.AppImage"},{"url":"https://x.test/win32/b"}]}]}`,
 			`releases[0].builds[0].url (1.0.2): does not end in .zip, and macOS can install nothing else
 releases[0].builds[0].url (1.0.2): is http, and macOS loads nothing but https unless the app allows it
-releases[1].builds[0].platform (1.0.1): none, so clients of every platform are offered -mac.zip
-releases[1].builds[1].platform (1.0.1): none, so clients of every platform are offered .appimage
-releases[1].builds[2].platform (1.0.1): none, so clients of every platform are offered win32`,
+releases[1].builds[0].platform (1.0.1): is missing, so clients of every platform are offered -mac.zip
+releases[1].builds[1].platform (1.0.1): is missing, so clients of every platform are offered .appimage
+releases[1].builds[2].platform (1.0.1): is missing, so clients of every platform are offered win32`,
+		},
+		{
+			"min_os by CPU", `{"releases":[{"version":"1.0.2","builds":[{"platform":"darwin","arch":"x64",URL},{"platform":"darwin","arch":"arm64","min_os":"11",URL}]},{"version":"1.0.1","builds":[{"platform":"darwin","arch":"x64","min_os":"12",URL},{"platform":"darwin","arch":"arm64","min_os":"10.15",URL}]}]}`,
+			"releases[0].builds (1.0.2): min_os for darwin x64 is missing; that of 1.0.1 is 12",
+		},
+		{
+			"a fix for newer systems than the withdrawn release", `{"releases":[{"version":"1.0.1","builds":[{"platform":"darwin","min_os":"14",URL},{"platform":"win32",URL}]},{"version":"1.0.0","withdrawn":"bad","builds":[{"platform":"darwin","arch":"universal","min_os":"12",URL},{"platform":"win32","min_os":"10",URL}]}]}`,
+			"releases[1].withdrawn (1.0.0): whoever runs 1.0.0 on macOS from 12 to before 14 is offered nothing newer",
+		},
+		{
+			"builds that were mixed up", `{"releases":[{"version":"1.0.1","builds":[{"platform":"darwin","arch":"x64","url":"https://x.test/a-arm64.zip"},{"platform":"darwin","arch":"arm64","url":"https://x.test/b_x64.zip"},{"platform":"darwin","arch":"universal","url":"https://x.test/c-arm64.zip"},
+				{"platform":"win32","arch":"x64","url":"https://x.test/d-mac.zip"},{"platform":"linux","url":"https://x.test/windows/e"},{"platform":"win32","max_os":"11","arch":"ia32","url":"https://x.test/f-universal.exe"}]}]}`,
+			`releases[0].builds[0].url (1.0.1): names arm64 in a build for x64
+releases[0].builds[1].url (1.0.1): names x64 in a build for arm64
+releases[0].builds[3].url (1.0.1): names mac.zip in a build for win32
+releases[0].builds[5].url (1.0.1): names arm64 in a build for ia32
+releases[0].builds[5].url (1.0.1): names x64 in a build for ia32
+releases[0].builds (1.0.1): no Windows has version 11: Windows 11 is 10.0.22000
+releases[0].builds[4].url (1.0.1): names windows in a build for linux`,
+		},
+		{
+			"the URL of a withdrawn release, a checksum, versions of betas, and versions of no release", `{"channels":["stable","beta"],"releases":[{"version":"1.0.2","name":"Fixes 1.0.1 at last","builds":[{"url":"https://x.test/a.zip","extra":{"sha256":"ab"}},{"arch":"x64","url":"https://x.test/2.0.9/b.zip","extra":{"sha256":5}}]},{"version":"1.0.1","withdrawn":"bad","builds":[{"url":"https://x.test/a.zip"}]},
+				{"version":"1.0.0","builds":[{"url":"https://x.test/SealTalk_1.0.0-mac.zip","platform":"darwin","extra":{"sha256":"ab"}},{"url":"https://x.test/10.0.0/c","platform":"win32"}]},{"version":"1.0.3-beta.2","builds":[{"url":"https://x.test/v1.0.3-beta.1/d"}]},{"version":"1.0.3-beta.1","builds":[{"url":"https://x.test/1.0.3-beta.1/e"}]}]}`,
+			`releases[3].builds[0].url (1.0.3-beta.2): names 1.0.3-beta.1
+releases[0].builds[1].url (1.0.2): names 2.0.9
+releases[0].builds[0].url (1.0.2): is also that of 1.0.1, so whoever installs it is offered 1.0.2 again, without end
+releases[2].builds[0].extra.sha256 (1.0.0): is also that of another URL, https://x.test/a.zip
+releases[2].builds[1].url (1.0.0): names 10.0.0`,
 		},
 		{
 			"URLs that expire", // the clock of a bubble begins on 2000-01-01
 			`{"releases":[{"version":"1.0.3","builds":[{"url":"https://x.test/a.zip?X-Amz-Date=20000101T000000Z&X-Amz-Expires=604799"},{"arch":"x64","url":"https://x.test/a.zip?X-Amz-Date=20000101T000000Z&X-Amz-Expires=604801"},{"arch":"arm64","url":"https://x.test/a.zip?X-Amz-Date=2000&X-Amz-Expires=1"}]},
-				{"version":"1.0.2","builds":[{"url":"https://x.test/b.zip?Expires=946684799"},{"arch":"x64","url":"https://x.test/b.zip?Expires=never"},{"arch":"arm64","url":"https://x.test/b.zip?x-oss-date=19991231T000000Z&x-oss-expires=60"}]}]}`,
+				{"version":"1.0.2","builds":[{"url":"https://x.test/b.zip?Expires=946684799"},{"arch":"x64","url":"https://x.test/b.zip?Expires=never"},{"arch":"arm64","url":"https://x.test/b.zip?x-oss-date=19991231T000000Z&x-oss-expires=60"},{"arch":"ia32","url":"https://x.test/b.zip?expires=3600"},{"platform":"linux","url":"https://x.test/b.zip?se=2000-01-02T00:00:00Z&sig=x"}]}]}`,
 			`releases[0].builds[0].url (1.0.3): expires on 2000-01-07
+releases[1].builds[4].url (1.0.2): expires on 2000-01-02
 releases[1].builds[2].url (1.0.2): has expired, on 1999-12-31
 releases[1].builds[0].url (1.0.2): has expired, on 1999-12-31`,
 		},
@@ -139,13 +168,12 @@ releases[1].builds[0].url (1.0.2): has expired, on 1999-12-31`,
 				if !strings.Contains(tt.file, "https://") {
 					file = distinct(tt.file)
 				}
-				s, err := catalog.ParseReleases([]byte(abbreviations.Replace(string(file))))
-				require.NoError(t, err)
+				c := openReleases(t, []byte(abbreviations.Replace(string(file))))
 				want := ""
 				if tt.warnings != "" {
 					want = "releases.json: " + strings.ReplaceAll(tt.warnings, "\n", "\nreleases.json: ")
 				}
-				assert.Equal(t, want, strings.Join(s.Warnings(), "\n"))
+				assert.Equal(t, want, strings.Join(c.Warnings(), "\n"))
 			})
 		})
 	}

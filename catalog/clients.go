@@ -37,6 +37,6 @@ func (o *object) client(platform string) misc.ClientVersion {
 	if c.found == nil {
 		v = misc.ClientVersion{Version: c.checked("version", path+"version"), Build: c.checked("build", path+"build"), URL: c.checked("url", path+"url"), Extra: c.extra()}
 	}
-	o.found = append(o.found, c.found...)
+	o.found = o.found.with(c.found...)
 	return v
 }

@@ -2,9 +2,11 @@ package catalog
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,16 +23,16 @@ type Difference struct {
 	Complete bool     `json:"complete"` // false: Clients has only what the first million questions found
 }
 
-// Diff says what changes from old to c. It asks both for every client that their
-// desktop releases can tell apart, and does not wait for a file to be reloaded.
+// Diff says what changes from what old serves now to what c serves now. It asks both
+// for every client that their desktop releases can tell apart.
 func (c *Catalog) Diff(old *Catalog) Difference {
-	d := Difference{Changes: []string{}, Clients: []string{}, Warnings: []string{}}
+	d := Difference{Changes: []string{}, Clients: []string{}}
 	was, is := old.Releases(), c.Releases()
 	d.Changes = append(d.Changes, is.changes(was)...)
-	if changes := c.clients.changes(old.clients.current.Load()); changes != "" {
+	if changes := otherVersion(old.clients.current.Load(), c.clients.current.Load()); changes != "" {
 		d.Changes = append(d.Changes, c.clients.name+": "+changes)
 	}
-	if changes := c.square.changes(old.square.current.Load()); changes != "" {
+	if changes := otherVersion(old.square.current.Load(), c.square.current.Load()); changes != "" {
 		d.Changes = append(d.Changes, c.square.name+": "+changes)
 	}
 	clients, complete := is.clientChanges(was)
@@ -40,24 +42,73 @@ func (c *Catalog) Diff(old *Catalog) Difference {
 	for _, w := range old.warnings(now) {
 		known[warning{version: w.version, text: w.text}] = true
 	}
+	found := is.changeWarnings(was)
 	for _, w := range c.warnings(now) {
 		if !known[warning{version: w.version, text: w.text}] {
-			d.Warnings = append(d.Warnings, w.String())
+			found = append(found, w)
 		}
 	}
+	d.Warnings = texts(found)
 	return d
 }
 
-// changes says what changed in f since was, or "" if nothing did.
-func (f *file[T]) changes(was *state[T]) string {
-	is := f.current.Load()
-	if releases, ok := any(is.good).(*Releases); ok && was.good != nil {
-		words := releases.changes(any(was.good).(*Releases))
-		if more := len(words) - maxProblems; more > 0 {
-			words = append(words[:maxProblems], fmt.Sprintf("and %d more", more))
-		}
-		return strings.Join(words, "; ")
+// changeWarnings returns a warning for each change that is probably a mistake.
+func (s *Releases) changeWarnings(old *Releases) (found []warning) {
+	warn := func(version, format string, args ...any) {
+		found = append(found, warning{s.file, "", version, printable(fmt.Sprintf(format, args...))})
 	}
+	if s.file == old.file && s.file == "releases.json" { // a squirrel.json has one release, or the next
+		for _, words := range s.takenBack(old) {
+			found = append(found, warning{file: s.file, text: "takes back what clients were offered: " + words})
+		}
+	}
+	urls, hosts := map[string]string{}, map[string]bool{}
+	for _, r := range old.releases {
+		for _, b := range r.builds {
+			urls[b.url] = r.version.String()
+			hosts[host(b.url)] = true
+		}
+	}
+	for _, r := range s.releases {
+		version := r.version.String()
+		was := old.find(r.version)
+		if was != nil && was.withdrawn != "" && r.withdrawn == "" {
+			warn(version, "is no longer withdrawn: %s", was.withdrawn)
+		}
+		if was != nil || r.withdrawn != "" {
+			continue
+		}
+		if newer := slices.IndexFunc(old.releases, func(o release) bool {
+			is := s.find(o.version)
+			return o.version.Compare(r.version) > 0 && is != nil && is.isOffered() && is.channel <= r.channel
+		}); newer >= 0 {
+			warn(version, "is new, and older than %s, which is there already", old.releases[newer].version)
+		}
+		for _, b := range r.builds {
+			if other := urls[b.url]; other != "" {
+				if v, err := misc.ParseVersion(other); err != nil || s.find(v) == nil { // otherwise it is a warning of s
+					warn(version, "has the URL that %s had", other)
+				}
+			}
+			if len(hosts) > 0 && !hosts[host(b.url)] {
+				warn(version, "is on %s, where no release was before", host(b.url))
+			}
+		}
+	}
+	return slices.Compact(found)
+}
+
+// host returns the host of a URL that [misc.NewRelease] has taken.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// otherVersion says what changed in a file that holds no desktop releases.
+func otherVersion[T any](was, is *state[T]) string {
 	switch {
 	case is.revision == was.revision:
 		return ""
@@ -65,6 +116,23 @@ func (f *file[T]) changes(was *state[T]) string {
 		return arrow(cmp.Or(was.version, "none"), cmp.Or(is.version, "none"))
 	}
 	return "other content"
+}
+
+// oneLine joins words for a line of the log, as many as people read.
+func oneLine(words []string) string {
+	if more := len(words) - maxProblems; more > 0 {
+		words = append(slices.Clip(words[:maxProblems]), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}
+
+// and joins words in a sentence, as many as people read.
+func and(words []string) string {
+	const enough = 8
+	if more := len(words) - enough; more > 1 {
+		words = append(slices.Clip(words[:enough]), fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(words, " and ")
 }
 
 func arrow(was, is string) string { return printable(was) + " → " + printable(is) }
@@ -75,10 +143,9 @@ func (s *Releases) changes(old *Releases) (words []string) {
 	if s.file == "squirrel.json" && old.file == s.file {
 		if is, was := s.releases[0].version.String(), old.releases[0].version.String(); is != was {
 			say("%s", arrow(was, is))
-		} else if what := s.releases[0].contentChanges(&old.releases[0]); what != "" {
-			say("other %s", what)
+			return words
 		}
-		return words
+		return s.releases[0].contentChanges(&old.releases[0])
 	}
 	minimum := func(s *Releases) string {
 		if s.minimum == nil {
@@ -122,12 +189,17 @@ func (s *Releases) changes(old *Releases) (words []string) {
 		if is.since() != was.since() {
 			say("%s: from %s", version, arrow(cmp.Or(was.since(), "none"), cmp.Or(is.since(), "none")))
 		}
-		if is.withdrawn == "" {
-			words = append(words, is.coverageChanges(was)...)
+		switch gains := is.coverageChanges(was); {
+		case is.withdrawn != "":
+			if len(is.builds) == 0 && len(was.builds) > 0 {
+				say("%s: its builds removed", version)
+			}
+		case gains != nil:
+			words = append(words, gains...)
+		default:
+			words = append(words, is.buildChanges(was)...)
 		}
-		if what := is.contentChanges(was); what != "" {
-			say("%s: other %s", version, what)
-		}
+		words = append(words, is.contentChanges(was)...)
 	}
 	return words
 }
@@ -150,13 +222,14 @@ func (r *release) coverageChanges(was *release) (words []string) {
 		for _, change := range []struct {
 			verb        string
 			has, hasNot *release
-		}{{verb: "gains", has: r, hasNot: was}, {verb: "loses", has: was, hasNot: r}} {
+		}{{"gains", r, was}, {"loses", was, r}} {
 			places := map[string]cpus{}
 			var moved []string
-			for _, c := range []cpus{x64, arm64, ia32} {
+			for _, c := range allCPUs {
 				var at []int
-				for place, os := range axis.points {
-					if change.has.covers(i, c, os) && !change.hasNot.covers(i, c, os) {
+				hasNot := axis.covered(change.hasNot.builds, i, c)
+				for place, covers := range axis.covered(change.has.builds, i, c) {
+					if covers && !hasNot[place] {
 						at = append(at, place+1)
 					}
 				}
@@ -164,7 +237,7 @@ func (r *release) coverageChanges(was *release) (words []string) {
 					continue
 				}
 				os := axis.words(at, len(axis.points))
-				if change.hasNot.all(build.fits)[i] == 0 {
+				if change.hasNot.fits[i] == 0 {
 					os = "" // all of the platform
 				}
 				if places[os] == 0 {
@@ -174,43 +247,95 @@ func (r *release) coverageChanges(was *release) (words []string) {
 			}
 			for _, os := range moved {
 				who := cmp.Or(os, platform)
-				if places[os] != change.has.all(build.fits)[i] {
+				if places[os] != change.has.fits[i] {
 					who += " " + places[os].String()
 				}
-				words = append(words, fmt.Sprintf("%s %s %s", who, change.verb, printable(r.version.String())))
+				words = append(words, fmt.Sprintf("%s %s %s", who, change.verb, r.version))
 			}
 		}
 	}
 	return words
 }
 
-// covers reports whether r has a build for such a client.
-func (r *release) covers(platform int, c cpus, os osVersion) bool {
-	return slices.ContainsFunc(r.builds, func(b build) bool { return b.fits()[platform]&c != 0 && b.os.contains(osRange{os, os}) })
+// buildChanges says which builds r has and was had not, and the reverse.
+func (r *release) buildChanges(was *release) (words []string) {
+	for _, change := range []struct {
+		verb        string
+		has, hasNot *release
+	}{{"new", r, was}, {"removed", was, r}} {
+		for _, b := range change.has.builds {
+			if !slices.ContainsFunc(change.hasNot.builds, func(o build) bool { return o.String() == b.String() }) {
+				words = append(words, fmt.Sprintf("%s: build for %s %s", r.version, b, change.verb))
+			}
+		}
+	}
+	return words
 }
 
-// contentChanges says what else clients of r receive that those of was do not.
-func (r *release) contentChanges(was *release) string {
-	contents := func(r *release) (urls, all []string) {
-		for _, b := range r.builds {
-			text, _ := b.plain.MarshalJSON() // never fails
-			urls, all = append(urls, b.url), append(all, string(text))
+// contentChanges says what clients receive that they did not receive before, of each
+// build that was there before.
+func (r *release) contentChanges(was *release) (words []string) {
+	about := map[string][]string{} // builds by the keys that changed
+	var all []string
+	keys := func(b build) (keys map[string]json.RawMessage) {
+		text, _ := b.plain.MarshalJSON() // never fails
+		_ = json.Unmarshal(text, &keys)
+		return keys
+	}
+	old := map[string]build{}
+	for _, b := range was.builds {
+		old[b.String()] = b
+	}
+	for _, b := range r.builds {
+		before, isThere := old[b.String()]
+		if !isThere {
+			continue
 		}
-		slices.Sort(urls)
-		slices.Sort(all)
-		return slices.Compact(urls), slices.Compact(all)
+		var changed []string
+		is, was := keys(b), keys(before)
+		for _, key := range slices.Sorted(maps.Keys(is)) {
+			if string(is[key]) != string(was[key]) {
+				changed = append(changed, printable(key))
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(was)) {
+			if is[key] == nil {
+				changed = append(changed, printable(key))
+			}
+		}
+		if changed == nil {
+			continue
+		}
+		what := strings.Join(changed[:min(len(changed), maxProblems)], ", ")
+		if about[what] == nil {
+			all = append(all, what)
+		}
+		about[what] = append(about[what], b.String())
 	}
-	urls, all := contents(r)
-	oldURLs, oldAll := contents(was)
-	switch {
-	case len(all) == 0 || len(oldAll) == 0:
-		return ""
-	case !slices.Equal(urls, oldURLs):
-		return "url"
-	case !slices.Equal(all, oldAll):
-		return "version, name, notes, pub_date or extra"
+	for _, what := range all {
+		where := ""
+		if len(about[what]) < len(r.builds) {
+			where = " for " + and(about[what])
+		}
+		words = append(words, fmt.Sprintf("%s: other %s%s", r.version, what, where))
 	}
-	return ""
+	return words
+}
+
+// covered reports for each point whether one of the builds is for a machine with
+// that OS version.
+func (a osAxis) covered(builds []build, platform int, c cpus) []bool {
+	covered := make([]bool, len(a.points))
+	for _, b := range builds {
+		if b.machines(platforms, x64|arm64|ia32)[platform]&c == 0 {
+			continue
+		}
+		first, _ := slices.BinarySearchFunc(a.points, b.os.min, osVersion.compare)
+		for i := first; i < len(a.points) && a.points[i].compare(b.os.max) <= 0; i++ {
+			covered[i] = true
+		}
+	}
+	return covered
 }
 
 // osAxis divides the OS versions of a platform where builds begin and end. All
@@ -286,7 +411,7 @@ func (a osAxis) words(at []int, count int) string {
 			}
 		}
 	}
-	return strings.Join(parts, " and ")
+	return and(parts)
 }
 
 // isNext reports whether v and the versions that begin with its numbers are all
@@ -314,8 +439,8 @@ func runs(numbers []int) (runs [][2]int) {
 }
 
 const (
-	maxQuestions = 1_000_000
-	maxChanges   = 100 // that are told of clients
+	maxLooked  = 100_000_000 // releases that are looked at
+	maxChanges = 100         // that are told of clients
 )
 
 // The axes along which clients differ, in the order in which they are told.
@@ -331,36 +456,39 @@ const (
 
 // cell is a client that the two files can tell apart from others: its place on each
 // axis.
-type cell [axes]uint16
+type cell [axes]int32
 
-// clientChanges says who is offered another release by s than by was. It asks no more
-// than maxQuestions questions, and reports whether that was enough.
+// clientChanges says who is offered another release by s than by was. It reports
+// whether it has asked for all clients; of very large files it does not.
 func (s *Releases) clientChanges(was *Releases) (words []string, complete bool) {
 	space := newSpace(s, was)
 	type move struct{ was, is string }
 	moved := map[move][]cell{}
 	complete = true
-	questions := 0
-	oldRollouts, newRollouts := was.all(), s.all()
+	old, new := space.seen(was), space.seen(s)
+	looked := 0
 	for c := range space.cells {
-		if questions += 2; questions > maxQuestions {
+		if looked += len(s.releases) + len(was.releases) + 100; looked > maxLooked {
 			complete = false
 			break
 		}
-		old, new := was, s
-		if c[axisShare] == 1 {
-			old, new = oldRollouts, newRollouts
-		}
-		m := move{space.ask(old, c), space.ask(new, c)}
+		share := c[axisShare]
+		m := move{space.ask(old[share], c), space.ask(new[share], c)}
 		if m.was != m.is {
 			moved[m] = append(moved[m], c)
 		}
 	}
 	order := slices.SortedFunc(maps.Keys(moved), func(a, b move) int {
-		return cmp.Or(-len(moved[a])+len(moved[b]), cmp.Compare(a.is, b.is), cmp.Compare(a.was, b.was))
+		isLoss := func(m move) int {
+			if m.is == nothing {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(isLoss(a)-isLoss(b), len(moved[b])-len(moved[a]), cmp.Compare(a.is, b.is), cmp.Compare(a.was, b.was))
 	})
 	for _, m := range order {
-		for _, who := range space.describe(moved[m]) {
+		for _, who := range space.describe(axesInOrder, moved[m]) {
 			if len(words) == maxChanges {
 				return append(words, "and more"), complete
 			}
@@ -370,13 +498,16 @@ func (s *Releases) clientChanges(was *Releases) (words []string, complete bool) 
 	return words, complete
 }
 
-// all returns the releases as a client sees them whose id is inside every rollout.
-// Without an id, or outside every rollout, s itself answers alike.
-func (s *Releases) all() *Releases {
+// nothing is what a client is offered that gets a 204.
+const nothing = "nothing newer"
+
+// inside returns the releases as a client sees them that has an id and is inside the
+// rollouts that f selects. Without an id, and outside of all, s itself answers alike.
+func (s *Releases) inside(f func(r *release) bool) *Releases {
 	inside := *s
 	inside.releases = slices.Clone(s.releases)
 	for i := range inside.releases {
-		if r := &inside.releases[i]; r.rollout > 0 {
+		if r := &inside.releases[i]; r.rollout > 0 && f(r) {
 			r.rollout = everyone
 		}
 	}
@@ -385,7 +516,7 @@ func (s *Releases) all() *Releases {
 
 // space has the values of each axis.
 type space struct {
-	shares    int // 2 if a rollout excludes some clients
+	rollouts  []misc.Version // of the releases with one that excludes some clients
 	platforms []string
 	cpus      [][]cpus // for each platform
 	os        []osAxis // likewise
@@ -394,10 +525,10 @@ type space struct {
 }
 
 func newSpace(s, was *Releases) *space {
-	p := &space{shares: 1, platforms: platforms}
+	p := &space{platforms: platforms}
 	for _, r := range slices.Concat(s.releases, was.releases) {
 		if r.withdrawn == "" && r.rollout > 0 && r.rollout < everyone {
-			p.shares = 2
+			p.rollouts = append(p.rollouts, r.version)
 		}
 		for _, b := range r.builds {
 			if b.platform == "" {
@@ -405,6 +536,8 @@ func newSpace(s, was *Releases) *space {
 			}
 		}
 	}
+	slices.SortFunc(p.rollouts, misc.Version.Compare)
+	p.rollouts = slices.CompactFunc(p.rollouts, func(v, w misc.Version) bool { return v.Compare(w) == 0 })
 	for _, platform := range p.platforms {
 		var builds []build
 		all := []cpus{x64, arm64}
@@ -440,15 +573,35 @@ func newSpace(s, was *Releases) *space {
 	return p
 }
 
+// shares returns how many places the axis of rollouts has: outside of all, inside of
+// all and, if there are several, inside of each alone.
+func (p *space) shares() int {
+	switch n := len(p.rollouts); n {
+	case 0, 1:
+		return 1 + n
+	default:
+		return 2 + n
+	}
+}
+
+// seen returns s as the clients see it at each of these places.
+func (p *space) seen(s *Releases) []*Releases {
+	seen := []*Releases{s, s.inside(func(*release) bool { return true })}
+	for _, v := range p.rollouts {
+		seen = append(seen, s.inside(func(r *release) bool { return r.version.Compare(v) == 0 }))
+	}
+	return seen
+}
+
 // cells yields every client.
 func (p *space) cells(yield func(cell) bool) {
-	for share := range p.shares {
+	for share := range p.shares() {
 		for platform := range p.platforms {
 			for cpu := range p.cpus[platform] {
 				for os := range 1 + len(p.os[platform].points) {
 					for channel := range p.channels {
 						for version := range p.versions {
-							if !yield(cell{axisShare: uint16(share), axisPlatform: uint16(platform), axisCPU: uint16(cpu), axisOS: uint16(os), axisChannel: uint16(channel), axisVersion: uint16(version)}) {
+							if !yield(cell{axisShare: int32(share), axisPlatform: int32(platform), axisCPU: int32(cpu), axisOS: int32(os), axisChannel: int32(channel), axisVersion: int32(version)}) {
 								return
 							}
 						}
@@ -477,7 +630,7 @@ func (p *space) ask(s *Releases, c cell) string {
 	if d := s.choose(&client); d.Release != nil {
 		return d.Version
 	}
-	return "nothing newer"
+	return nothing
 }
 
 // description says in words who some clients are: on each axis, or "" if the axis
@@ -494,48 +647,25 @@ func (d description) String() string {
 	return cmp.Or(strings.Join(said, ", "), "everyone")
 }
 
+// axesInOrder is the order in which clients are told apart. That of the OS depends on
+// the platform, and is told by few words if the versions are known before.
+var axesInOrder = []int{axisPlatform, axisCPU, axisVersion, axisChannel, axisShare, axisOS}
+
 // describe says in words who the clients are. Each description is about some of
-// them, and together they are about all. It looks for an order of the axes that
-// needs few.
-func (p *space) describe(cells []cell) (shortest []description) {
-	orders := [][]int{{axisOS, axisChannel, axisShare, axisVersion}}
-	if len(cells) < 10_000 {
-		orders = permutations(orders[0])
-	}
-	for _, order := range orders {
-		found := p.describeIn(append([]int{axisPlatform, axisCPU}, order...), cells)
-		if shortest == nil || len(found) < len(shortest) {
-			shortest = found
-		}
-	}
-	return shortest
-}
-
-func permutations(list []int) (all [][]int) {
-	if len(list) == 0 {
-		return [][]int{nil}
-	}
-	for i, first := range list {
-		for _, rest := range permutations(slices.Concat(list[:i], list[i+1:])) {
-			all = append(all, append([]int{first}, rest...))
-		}
-	}
-	return all
-}
-
-func (p *space) describeIn(order []int, cells []cell) []description {
+// them, and together they are about all.
+func (p *space) describe(order []int, cells []cell) []description {
 	if len(order) == 0 {
 		return []description{{}}
 	}
 	axis := order[0]
-	parts := map[uint16][]cell{}
+	parts := map[int32][]cell{}
 	for _, c := range cells {
 		parts[c[axis]] = append(parts[c[axis]], c)
 	}
 	var alike [][]int // places whose clients have the same descriptions
 	var rests [][]description
 	for _, place := range slices.Sorted(maps.Keys(parts)) {
-		rest := p.describeIn(order[1:], parts[place])
+		rest := p.describe(order[1:], parts[place])
 		if same := slices.IndexFunc(rests, func(r []description) bool { return slices.Equal(r, rest) }); same >= 0 {
 			alike[same] = append(alike[same], int(place))
 		} else {
@@ -565,11 +695,19 @@ func (p *space) words(axis int, places []int, c cell) string {
 		for _, place := range places {
 			names = append(names, name(place))
 		}
-		return strings.Join(names, " and ")
+		return and(names)
 	}
 	switch axis {
 	case axisShare:
-		return list(p.shares, func(i int) string { return []string{"outside the rollouts", "inside the rollouts"}[i] })
+		return list(p.shares(), func(i int) string {
+			switch {
+			case len(p.rollouts) == 1:
+				return []string{"outside the rollout", "inside the rollout"}[i]
+			case i < 2:
+				return []string{"outside all rollouts", "inside all rollouts"}[i]
+			}
+			return "inside the rollout of " + p.rollouts[i-2].String() + " alone"
+		})
 	case axisPlatform:
 		return list(len(p.platforms), func(i int) string { return p.platforms[i] })
 	case axisCPU:
@@ -596,5 +734,5 @@ func (p *space) words(axis int, places []int, c cell) string {
 			texts = append(texts, "on "+first+" to "+last)
 		}
 	}
-	return "clients " + strings.Join(texts, " and ")
+	return "clients " + and(texts)
 }

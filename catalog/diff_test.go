@@ -39,12 +39,12 @@ func TestADifferenceIsToldInWords(t *testing.T) {
 		{"the order of releases, and spaces", full, strings.ReplaceAll(full, "  ", " "), "", ""},
 		{"a release for everyone", one, two, `1.0.1: new, for everyone`, `clients older than 1.0.0: 1.0.0 → 1.0.1
 clients on 1.0.0: nothing newer → 1.0.1`},
-		{"its withdrawal", two, strings.Replace(two, `1.0.1",`, `1.0.1","withdrawn":"deletes\u001b[31m\ndata",`, 1), `1.0.1: withdrawn: deletes\x1b[31m\ndata`, `clients older than 1.0.0: 1.0.1 → 1.0.0
-clients on 1.0.0: 1.0.1 → nothing newer`},
+		{"its withdrawal", two, strings.Replace(two, `1.0.1",`, `1.0.1","withdrawn":"deletes\u001b[31m\ndata",`, 1), `1.0.1: withdrawn: deletes\x1b[31m\ndata`, `clients on 1.0.0: 1.0.1 → nothing newer
+clients older than 1.0.0: 1.0.1 → 1.0.0`},
 		{"its fix in a rollout", `{"releases":[{"version":"1.0.1","withdrawn":"bad",BUILDS},{"version":"1.0.0",BUILDS}]}`,
-			`{"releases":[{"version":"1.0.2","rollout":25,BUILDS},{"version":"1.0.1","withdrawn":"bad",BUILDS},{"version":"1.0.0",BUILDS}]}`, `1.0.2: new, for 25 %`, `outside the rollouts, clients on 1.0.1: nothing newer → 1.0.2
-inside the rollouts, clients on 1.0.0 to 1.0.1: nothing newer → 1.0.2
-inside the rollouts, clients older than 1.0.0: 1.0.0 → 1.0.2`},
+			`{"releases":[{"version":"1.0.2","rollout":25,BUILDS},{"version":"1.0.1","withdrawn":"bad",BUILDS},{"version":"1.0.0",BUILDS}]}`, `1.0.2: new, for 25 %`, `inside the rollout, clients on 1.0.0: nothing newer → 1.0.2
+clients on 1.0.1: nothing newer → 1.0.2
+inside the rollout, clients older than 1.0.0: 1.0.0 → 1.0.2`},
 		{"no longer withdrawn, for another reason", `{"releases":[{"version":"1.0.1","withdrawn":"bad"},{"version":"1.0.0","withdrawn":"bad"}]}`, `{"releases":[{"version":"1.0.1","rollout":0,BUILDS},{"version":"1.0.0","withdrawn":"worse"}]}`, `1.0.1: no longer withdrawn
 1.0.1: rollout everyone → nobody
 darwin gains 1.0.1
@@ -53,14 +53,14 @@ linux gains 1.0.1
 1.0.0: withdrawn: worse`, ""},
 		{"a prerelease and its channel", one, `{"channels":["stable","beta"],"releases":[{"version":"1.0.1-beta.1","rollout":50,BUILDS},{"version":"1.0.0",BUILDS},{"version":"0.9.0","withdrawn":"bad"}]}`, `channels: stable → stable, beta
 1.0.1-beta.1: new, for 50 % on beta
-0.9.0: new, withdrawn: bad`, `channel beta, inside the rollouts, clients on 0.9.0 or older: 1.0.0 → 1.0.1-beta.1
-channel beta, inside the rollouts, clients on 1.0.0: nothing newer → 1.0.1-beta.1`},
+0.9.0: new, withdrawn: bad`, `channel beta, inside the rollout, clients on 0.9.0 or older: 1.0.0 → 1.0.1-beta.1
+channel beta, inside the rollout, clients on 1.0.0: nothing newer → 1.0.1-beta.1`},
 		{"another channel and from", `{"channels":["stable","beta"],"releases":[{"version":"1.0.1",BUILDS},{"version":"1.0.0",BUILDS}]}`, `{"channels":["stable","beta"],"releases":[{"version":"1.0.1","channel":"beta","from":"0.9.0",BUILDS},{"version":"1.0.0",BUILDS}]}`, `1.0.1: channel stable → beta
-1.0.1: from none → 0.9.0`, `channel stable, clients on 0.9.0 or older: 1.0.1 → 1.0.0
-channel beta, clients older than 0.9.0: 1.0.1 → 1.0.0
-channel stable, clients on 1.0.0: 1.0.1 → nothing newer`},
+1.0.1: from none → 0.9.0`, `channel stable, clients on 1.0.0: 1.0.1 → nothing newer
+clients older than 0.9.0: 1.0.1 → 1.0.0
+channel stable, clients on 0.9.0: 1.0.1 → 1.0.0`},
 		{"another URL, other notes", two, `{"releases":[{"version":"1.0.1","builds":[{"url":"https://x.test/b.zip"}]},{"version":"1.0.0","notes":"x",BUILDS}]}`, `1.0.1: other url
-1.0.0: other version, name, notes, pub_date or extra`, ""},
+1.0.0: other notes`, ""},
 		{"builds for some platforms", one, `{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin","arch":"universal","min_os":"11","max_os":"13",URL},{"platform":"win32","arch":["x64","ia32"],"min_os":"10.0.17763",URL}]}]}`, `macOS before 11 and macOS 14 and later x64+arm64 loses 1.0.0
 darwin ia32 loses 1.0.0
 Windows before 10.0.17763 x64+ia32 loses 1.0.0
@@ -72,36 +72,48 @@ linux and other, clients older than 1.0.0: 1.0.0 → nothing newer`},
 		{"builds for another range of versions of Linux", `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"5.4","max_os":"6.1",URL}]}]}`, `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"4","max_os":"4.15",URL},{"platform":"linux","min_os":"5.10","max_os":"5.10",URL}]}]}`, `Linux from 4 to before 4.16 gains 1.0.0
 Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2 loses 1.0.0`, `Linux from 5.4 to before 5.10 and Linux from 5.11 to before 6.2, clients older than 1.0.0: 1.0.0 → nothing newer
 Linux from 4 to before 4.16, clients older than 1.0.0: nothing newer → 1.0.0`},
-		{"any OS that is known", `{"releases":[{"version":"1.0.1","builds":[{"platform":"linux","max_os":"0",URL},{"platform":"linux","min_os":"1",URL}]}]}`, `{"releases":[]}`, "1.0.1: removed", "linux, OS known, clients older than 1.0.1: 1.0.1 → nothing newer"},
+		{"any OS that is known", `{"releases":[{"version":"1.0.1","builds":[{"platform":"linux","max_os":"0",URL},{"platform":"linux","min_os":"1",URL}]}]}`, `{"releases":[]}`, `1.0.1: removed`, `linux, OS known, clients older than 1.0.1: 1.0.1 → nothing newer`},
+		{"builds that are swapped", `{"releases":[{"version":"1.0.0","builds":[{"arch":"x64","url":"https://x.test/x.zip"},{"arch":"arm64","url":"https://x.test/a.zip"},{"arch":"ia32","url":"https://x.test/i.zip"}]}]}`,
+			`{"releases":[{"version":"1.0.0","builds":[{"arch":"x64","url":"https://x.test/a.zip"},{"arch":"arm64","url":"https://x.test/x.zip"},{"arch":"ia32","url":"https://x.test/i.zip"}]}]}`, `1.0.0: other url for any platform x64 and any platform arm64`, ""},
+		{"a native build beside a universal one", `{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin","arch":"universal","url":"https://x.test/u.zip"},{"platform":"darwin","arch":"arm64","url":"https://x.test/n.zip"}]}]}`,
+			`{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin","arch":"universal","url":"https://x.test/u.zip","extra":{"size":1}},{"platform":"darwin","arch":"x64","url":"https://x.test/n.zip"}]}]}`, `1.0.0: build for darwin x64 new
+1.0.0: build for darwin arm64 removed
+1.0.0: other size for darwin x64+arm64`, ""},
+		{"a withdrawal below another rollout", `{"releases":[{"version":"2.2.0","rollout":5,BUILDS},{"version":"2.1.0","rollout":50,BUILDS},{"version":"2.0.0",BUILDS}]}`,
+			`{"releases":[{"version":"2.2.0","rollout":5,BUILDS},{"version":"2.1.0","rollout":50,"withdrawn":"bad",BUILDS},{"version":"2.0.0",BUILDS}]}`, `2.1.0: withdrawn: bad`, `inside the rollout of 2.1.0 alone, clients on 2.0.0: 2.1.0 → nothing newer
+outside all rollouts and inside the rollout of 2.1.0 alone, clients on 2.1.0: nothing newer → 2.2.0
+inside the rollout of 2.1.0 alone, clients older than 2.0.0: 2.1.0 → 2.0.0`},
 		{"a wider rollout", full, edit(`"rollout": 40`, `"rollout": 60`), `2.0.1: rollout 40 % → 60 %`, ""},
-		{"the end of a rollout", full, edit(`"rollout": 40`, `"rollout": 100`), `2.0.1: rollout 40 % → everyone`, `macOS 12, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
-macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: nothing newer → 2.0.1
-win32 x64, Windows 10.0.17763 and later, outside the rollouts, clients on 1.4.0 to 1.9.0: nothing newer → 2.0.1
-macOS 12, outside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1
-macOS 13 and later, channel stable, outside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1`},
-		{"a withdrawal among many", full, edit(`"rollout": 40`, `"withdrawn": "bad"`), `2.0.1: withdrawn: bad`, `macOS 12 and later, channel stable, inside the rollouts, clients on 1.9.0: 2.0.1 → nothing newer
+		{"the end of a rollout", full, edit(`"rollout": 40`, `"rollout": 100`), `2.0.1: rollout 40 % → everyone`, `macOS 12 and later, channel stable, outside the rollout, clients on 1.9.0: nothing newer → 2.0.1
+macOS 12, channel beta, outside the rollout, clients on 1.9.0: nothing newer → 2.0.1
+win32 x64, Windows 10.0.17763 and later, outside the rollout, clients on 1.4.0 to 1.9.0: nothing newer → 2.0.1
+macOS 12 and later, channel stable, outside the rollout, clients on 1.4.0: 1.9.0 → 2.0.1
+macOS 12, channel beta, outside the rollout, clients on 1.4.0: 1.9.0 → 2.0.1`},
+		{"a withdrawal among many", full, edit(`"rollout": 40`, `"withdrawn": "bad"`), `2.0.1: withdrawn: bad`, `macOS 12 and later, channel stable, inside the rollout, clients on 1.9.0: 2.0.1 → nothing newer
+macOS 12, channel beta, inside the rollout, clients on 1.9.0: 2.0.1 → nothing newer
 darwin, OS unknown and macOS 12 and later, channel stable, clients on 2.0.0: 2.0.1 → nothing newer
-macOS 12, channel beta, inside the rollouts, clients on 1.9.0: 2.0.1 → nothing newer
 darwin, OS unknown and macOS 12, channel beta, clients on 2.0.0: 2.0.1 → nothing newer
-win32 x64, Windows 10.0.17763 and later, inside the rollouts, clients on 1.4.0 to 1.9.0: 2.0.1 → nothing newer
+win32 x64, Windows 10.0.17763 and later, inside the rollout, clients on 1.4.0 to 1.9.0: 2.0.1 → nothing newer
 win32 x64, Windows 10.0.17763 and later, clients on 2.0.0: 2.0.1 → nothing newer
-macOS 12, inside the rollouts, clients on 1.4.0: 2.0.1 → 1.9.0
-macOS 13 and later, channel stable, inside the rollouts, clients on 1.4.0: 2.0.1 → 1.9.0`},
+macOS 12 and later, channel stable, inside the rollout, clients on 1.4.0: 2.0.1 → 1.9.0
+macOS 12, channel beta, inside the rollout, clients on 1.4.0: 2.0.1 → 1.9.0`},
 		{"a Windows build forgotten", full, edit(`"platform": "win32", "arch": "x64", "min_os": "10.0.17763"`, `"platform": "linux"`), `win32 loses 2.0.1
-linux gains 2.0.1`, `linux, outside the rollouts, clients on 2.0.0: nothing newer → 2.0.1
-linux, inside the rollouts, clients on 1.4.0 to 2.0.0: nothing newer → 2.0.1
-win32 x64, Windows 10.0.17763 and later, outside the rollouts, clients on 2.0.0: 2.0.1 → nothing newer
-win32 x64, Windows 10.0.17763 and later, inside the rollouts, clients on 1.4.0 to 2.0.0: 2.0.1 → nothing newer`},
-		{"a lower min_os", full, edit(`"min_os": "12", "url": "https://downloads.example.com/2.0.1`, `"min_os": "11", "url": "https://downloads.example.com/2.0.1`), `macOS 11 gains 2.0.1`, `macOS 11, outside the rollouts, clients on 2.0.0: nothing newer → 2.0.1
-macOS 11, inside the rollouts, clients on 1.9.0 to 2.0.0: nothing newer → 2.0.1
-macOS 11, inside the rollouts, clients on 1.4.0: 1.9.0 → 2.0.1`},
+linux gains 2.0.1`, `win32 x64, Windows 10.0.17763 and later, inside the rollout, clients on 1.4.0 to 1.9.0: 2.0.1 → nothing newer
+win32 x64, Windows 10.0.17763 and later, clients on 2.0.0: 2.0.1 → nothing newer
+linux, inside the rollout, clients on 1.4.0 to 1.9.0: nothing newer → 2.0.1
+linux, clients on 2.0.0: nothing newer → 2.0.1`},
+		{"a lower min_os", full, edit(`"min_os": "12", "url": "https://downloads.example.com/2.0.1`, `"min_os": "11", "url": "https://downloads.example.com/2.0.1`), `macOS 11 gains 2.0.1`, `macOS 11, inside the rollout, clients on 1.9.0: nothing newer → 2.0.1
+macOS 11, clients on 2.0.0: nothing newer → 2.0.1
+macOS 11, inside the rollout, clients on 1.4.0: 1.9.0 → 2.0.1`},
 		{"a release under another version", full, edit(`"version": "1.9.0"`, `"version": "1.9.1"`), `1.9.1: new, for everyone
-1.9.0: removed`, `macOS from 10.13 to before 12, clients on 1.4.0: 1.9.0 → 1.9.1
-macOS 12, outside the rollouts, clients on 1.4.0: 1.9.0 → 1.9.1
-macOS 13 and later, channel stable, outside the rollouts, clients on 1.4.0: 1.9.0 → 1.9.1
-macOS from 10.13 to before 12, clients on 1.9.0: nothing newer → 1.9.1
-macOS 12, outside the rollouts, clients on 1.9.0: nothing newer → 1.9.1
-macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: nothing newer → 1.9.1`},
+1.9.0: removed`, `macOS 10.13 and later, channel stable, outside the rollout, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS from 10.13 to before 12, channel stable, inside the rollout, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS from 10.13 to before 13, channel beta, outside the rollout, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS from 10.13 to before 12, channel beta, inside the rollout, clients on 1.4.0: 1.9.0 → 1.9.1
+macOS 10.13 and later, channel stable, outside the rollout, clients on 1.9.0: nothing newer → 1.9.1
+macOS from 10.13 to before 12, channel stable, inside the rollout, clients on 1.9.0: nothing newer → 1.9.1
+macOS from 10.13 to before 13, channel beta, outside the rollout, clients on 1.9.0: nothing newer → 1.9.1
+macOS from 10.13 to before 12, channel beta, inside the rollout, clients on 1.9.0: nothing newer → 1.9.1`},
 		{"another minimum", full, edit(`"minimum": "1.4.0"`, `"minimum": "1.9.0"`), `minimum: 1.4.0 → 1.9.0`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,6 +121,26 @@ macOS 13 and later, channel stable, outside the rollouts, clients on 1.9.0: noth
 			assert.Equal(t, tt.changes, strings.Join(d.Changes, "\n"))
 			assert.Equal(t, tt.clients, strings.Join(d.Clients, "\n"))
 			assert.True(t, d.Complete)
+		})
+	}
+}
+
+func TestAChangeThatIsProbablyAMistakeIsWarnedOf(t *testing.T) {
+	const was = `{"releases":[{"version":"2.0.0","rollout":50,"builds":[{"url":"https://a.test/2.0.0.zip"}]},{"version":"1.9.0","withdrawn":"bad","builds":[{"url":"https://a.test/1.9.0.zip"}]},{"version":"1.8.0","builds":[{"url":"https://a.test/1.8.0.zip"}]}]}`
+	for _, tt := range []struct{ name, is, warnings string }{
+		{"nothing", was, ""},
+		{"a lower rollout, and a release that is no longer withdrawn", `{"releases":[{"version":"2.0.0","rollout":25,"builds":[{"url":"https://a.test/2.0.0.zip"}]},{"version":"1.9.0","builds":[{"url":"https://a.test/1.9.0.zip"}]},{"version":"1.8.0","builds":[{"url":"https://a.test/1.8.0.zip"}]}]}`,
+			"takes back what clients were offered: 2.0.0: rollout 50 % → 25 %\n(1.9.0): is no longer withdrawn: bad"},
+		{"a release removed, and its URL in another", `{"releases":[{"version":"2.0.0","rollout":50,"builds":[{"url":"https://a.test/2.0.0.zip"}]},{"version":"1.8.1","builds":[{"url":"https://a.test/1.8.0.zip"}]}]}`,
+			"takes back what clients were offered: 1.8.0: removed, and not withdrawn\n(1.8.1): is new, and older than 2.0.0, which is there already\n(1.8.1): has the URL that 1.8.0 had\nreleases[1].builds[0].url (1.8.1): names 1.8.0"},
+		{"another host", `{"releases":[{"version":"2.0.1","builds":[{"url":"https://b.test/2.0.1.zip"},{"arch":"x64","url":"https://b.test/2.0.1-x64.zip"}]},` + was[len(`{"releases":[`):], "(2.0.1): is on b.test, where no release was before"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := []string{}
+			for line := range strings.Lines(tt.warnings) {
+				want = append(want, "releases.json: "+strings.TrimSuffix(line, "\n"))
+			}
+			assert.Equal(t, want, openReleases(t, []byte(tt.is)).Diff(openReleases(t, []byte(was))).Warnings)
 		})
 	}
 }

@@ -300,7 +300,7 @@ func FuzzParseReleases(f *testing.F) {
 		require.Equal(t, fmt.Sprint(err), fmt.Sprint(errAgain), "problems in another order")
 		if err == nil {
 			require.NotEmpty(t, s.String())
-			s.Warnings()
+			s.Table()
 		}
 	})
 }

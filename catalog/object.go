@@ -23,7 +23,7 @@ type node struct {
 
 // parse reads the JSON value in a file.
 func parse(data []byte) (node, error) {
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || bytes.IndexByte(data[:min(len(data), 2)], 0) >= 0 {
 		return node{}, errors.New("is UTF-16: save it as UTF-8")
 	}
 	if !utf8.Valid(data) {
@@ -116,6 +116,7 @@ type object struct {
 	values map[string]node
 	taken  []string
 	found  problems
+	full   bool // problems are only counted, since no error has room for more
 }
 
 // parseObject reads an object; a problem with all of it is in found.
@@ -218,22 +219,26 @@ func (o *object) list(key string) (list []node, ok bool) {
 
 // refuseRest adds a problem for each key that was not taken.
 func (o *object) refuseRest() {
-	unknown := errors.New("unknown key; known are " + strings.Join(o.taken, ", "))
+	known := strings.Join(o.taken, ", ")
 	for _, key := range slices.Sorted(maps.Keys(o.extra())) {
-		o.found = append(o.found, problem{key: o.path + key, at: o.values[key].at, cause: unknown})
+		o.add(key, "unknown key; known are %s", known)
 	}
 }
 
 // add adds a problem with the value under key. If there is none, the problem is
 // at the beginning of o.
 func (o *object) add(key, format string, args ...any) {
+	if o.full || len(o.found) > maxProblems {
+		o.found = o.found.with(problem{})
+		return
+	}
 	at := o.at
 	if n, given := o.values[key]; given {
 		at = n.at
 	} else if list, _, inList := strings.Cut(key, "["); inList && o.values[list].at > 0 {
 		at = o.values[list].at
 	}
-	o.found = append(o.found, problem{key: o.path + key, at: at, cause: fmt.Errorf(format, args...)})
+	o.found = o.found.with(problem{key: o.path + key, at: at, cause: fmt.Errorf(format, args...)})
 }
 
 // problem is what is wrong with the value under key, a path such as iOS.url, or
@@ -243,6 +248,7 @@ type problem struct {
 	version string // of the release that it is about; empty if there is none
 	at      int    // where the value begins in the file
 	cause   error
+	more    int // how many others it stands for
 }
 
 type problems []problem
@@ -252,7 +258,20 @@ func (p problems) add(err error) problems {
 	if err == nil {
 		return p
 	}
-	return append(p, problem{cause: err})
+	return p.with(problem{cause: err})
+}
+
+// with returns p with more. Of those that no error has room for, the first stands
+// for all.
+func (p problems) with(more ...problem) problems {
+	for _, m := range more {
+		if len(p) > maxProblems {
+			p[maxProblems].more += 1 + m.more
+		} else {
+			p = append(p, m)
+		}
+	}
+	return p
 }
 
 const (
@@ -273,8 +292,8 @@ func (p problems) join(prefix string, data []byte) error {
 		}
 		named = append(named, fmt.Errorf("%s%w", prefix, p.cause))
 	}
-	if more := len(p) - maxProblems; more > 0 {
-		named = append(named, fmt.Errorf("%sand %d more", prefix, more))
+	if len(p) > maxProblems {
+		named = append(named, fmt.Errorf("%sand %d more", prefix, 1+p[maxProblems].more))
 	}
 	return errors.Join(named...)
 }
@@ -305,7 +324,7 @@ func printable(s string) string {
 }
 
 // repeated returns a problem for each key that appears twice in one object of n,
-// up to a hundred.
+// with its path, as long as an error has room for it.
 func (n node) repeated() (found problems) {
 	d := json.NewDecoder(bytes.NewReader(n.RawMessage))
 	d.UseNumber()
@@ -322,8 +341,10 @@ func (n node) repeated() (found problems) {
 					return err
 				}
 				path = append(path, fmt.Sprint(".", key))
-				if keys[key] && len(found) < 100 {
-					found = append(found, problem{key: strings.TrimPrefix(strings.Join(path, ""), "."), at: n.at + int(d.InputOffset()), cause: errors.New("appears twice")})
+				if keys[key] && len(found) > maxProblems {
+					found = found.with(problem{})
+				} else if keys[key] {
+					found = found.with(problem{key: strings.TrimPrefix(strings.Join(path, ""), "."), at: n.at + int(d.InputOffset()), cause: errors.New("appears twice")})
 				}
 				keys[key] = true
 				err = read()

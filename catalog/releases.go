@@ -52,19 +52,18 @@ func parseSquirrel(data []byte) (releases parsed[Releases], _ problems) {
 	}
 	version, err := misc.ParseVersion(fields.Version)
 	only := release{version: version, name: fields.Name, pubDate: fields.PubDate, rollout: everyone, builds: []build{{index: -1, url: fields.URL, os: anyOS, plain: r}}}
-	s := &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only}}
+	s := &Releases{file: "squirrel.json", revision: revision(data), channels: []string{"stable"}, releases: []release{only.withMachines()}}
 	return parsed[Releases]{good: s, version: fields.Version}, found.add(err)
 }
 
 // Releases are the desktop releases of a releases.json. They are immutable.
 // Make them with [ParseReleases].
 type Releases struct {
-	file         string        // the name, for warnings
-	revision     string        // of the bytes of the file
-	channels     []string      // most stable first
-	channelNames string        // of channels, for errors
-	minimum      *misc.Version // nil: none
-	releases     []release     // newest first
+	file     string        // the name, for warnings
+	revision string        // of the bytes of the file
+	channels []string      // most stable first
+	minimum  *misc.Version // nil: none
+	releases []release     // newest first
 }
 
 type release struct {
@@ -77,6 +76,8 @@ type release struct {
 	rollout   int           // of everyone, in millionths
 	withdrawn string        // why; empty: it is not
 	builds    []build       // the first that fits a client is the one for it
+	fits      machines      // that a build fits
+	meant     machines      // that the builds are probably meant for
 }
 
 // maxAnswers bounds the names and notes in all answers of a release, in bytes.
@@ -127,11 +128,11 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	if o.found != nil {
 		return releases, o.found
 	}
+	delete(o.values, "$schema") // editors look for it
 	if _, isFeed := o.values["currentRelease"]; isFeed {
 		return releases, o.found.add(errors.New("is the static feed of Squirrel.Mac, which has the same name: keep that feed elsewhere, and write the file of docs/releases.md"))
 	}
 	s := &Releases{file: "releases.json", revision: revision(data), channels: o.channels(), minimum: o.version("minimum")}
-	s.channelNames = printable(strings.Join(s.channels, ", "))
 	list, ok := o.list("releases")
 	if ok && list == nil {
 		o.add("releases", "required, but may be empty")
@@ -139,6 +140,7 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 	paths := map[string]string{}
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("releases[%d].", i))
+		in.full = len(o.found) > maxProblems
 		if r, ok := in.release(s); ok {
 			if other, taken := paths[r.version.String()]; taken {
 				in.add("version", "%s is also at %sversion", r.version, other)
@@ -149,18 +151,22 @@ func parseReleases(data []byte) (releases parsed[Releases], _ problems) {
 			}
 			s.releases = append(s.releases, r)
 		}
-		o.found = append(o.found, in.found...)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
-	o.found = append(o.found, file.repeated()...)
+	for _, p := range file.repeated() {
+		for _, r := range s.releases {
+			if strings.HasPrefix(p.key, r.path) {
+				p.version = r.version.String()
+			}
+		}
+		o.found = o.found.with(p)
+	}
 	if o.found != nil {
 		return releases, o.found
 	}
 	slices.SortFunc(s.releases, func(a, b release) int { return b.version.Compare(a.version) })
-	releases = parsed[Releases]{good: s, version: s.String()}
-	if w, isUnreachable := s.unreachable(); isUnreachable {
-		releases.warning = &w
-	}
+	releases = parsed[Releases]{good: s, version: s.String(), warning: s.unreachable()}
 	return releases, nil
 }
 
@@ -177,18 +183,18 @@ func (s *Releases) String() string {
 	return fmt.Sprintf("%d release%s up to %s", len(s.releases), plural, s.releases[0].version)
 }
 
-// lost names the releases of was that are missing in s and were not withdrawn,
-// and those that have a lower rollout in s.
-func (s *Releases) lost(was *Releases) (lost []string) {
+// takenBack says what clients were offered by was and are not by s, although it was
+// not withdrawn.
+func (s *Releases) takenBack(was *Releases) (words []string) {
 	for _, r := range was.releases {
 		switch is := s.find(r.version); {
 		case is == nil && r.withdrawn == "":
-			lost = append(lost, fmt.Sprintf("%s is missing and was not withdrawn", r.version))
+			words = append(words, r.version.String()+": removed, and not withdrawn")
 		case is != nil && is.rollout < r.rollout:
-			lost = append(lost, fmt.Sprintf("%s has a rollout of %s, lowered from %s", r.version, percent(is.rollout), percent(r.rollout)))
+			words = append(words, r.version.String()+": rollout "+arrow(share(r.rollout), share(is.rollout)))
 		}
 	}
-	return lost
+	return words
 }
 
 // find returns the release with that version, nil if there is none.
@@ -215,12 +221,16 @@ func (o *object) channels() []string {
 		o.add("channels", "must be a list of 1 to 16 strings")
 		return nil
 	}
+	before := len(o.found)
 	for i, c := range channels {
-		if c == "" || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
-			o.add(fmt.Sprintf("channels[%d]", i), "%q must consist of letters, digits and hyphens", c)
+		if c == "" || len(c) > 64 || strings.Trim(c, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" {
+			o.add(fmt.Sprintf("channels[%d]", i), "%.100q must consist of 1 to 64 letters, digits and hyphens", c)
 		} else if slices.Contains(channels[:i], c) {
 			o.add(fmt.Sprintf("channels[%d]", i), "%q appears twice", c)
 		}
+	}
+	if len(o.found) > before {
+		return nil
 	}
 	return channels
 }
@@ -256,6 +266,7 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 	taken := make(ties)
 	for i, raw := range list {
 		in := parseObject(raw, fmt.Sprintf("%sbuilds[%d].", o.path, i))
+		in.full = o.full || len(o.found) > maxProblems
 		b := in.build(i, fields, valid, s.minimum != nil)
 		if in.found == nil {
 			if k, tied := taken.add(b, i); tied {
@@ -263,11 +274,11 @@ func (o *object) release(s *Releases) (r release, ok bool) {
 			}
 		}
 		r.builds = append(r.builds, b)
-		o.found = append(o.found, in.found...)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
 	slices.SortFunc(r.builds, build.precedence)
-	return r, ok
+	return r.withMachines(), ok
 }
 
 // channel returns the place of a release's channel among those of s, which are nil
@@ -284,7 +295,7 @@ func (o *object) channel(s *Releases, version misc.Version) int {
 	switch {
 	case s.channels == nil:
 	case place < 0 && given:
-		o.add("channel", "%.100q is not one of channels: %s", name, s.channelNames)
+		o.add("channel", "%.100q is not one of channels: %s", name, strings.Join(s.channels, ", "))
 	case place < 0:
 		o.add("channel", "required, or %.100q in channels: the version is %s", name, version)
 	}
@@ -335,7 +346,7 @@ func (o *object) build(index int, fields misc.ReleaseFields, valid, minimum bool
 			}
 		}
 		fields.Extra = in.extra()
-		o.found = append(o.found, in.found...)
+		o.found = o.found.with(in.found...)
 	}
 	o.refuseRest()
 	if o.found != nil || !valid {

@@ -50,9 +50,13 @@ release: unknown key; known are channels, minimum, releases`},
 	{"17 channels", `{"channels":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"],"releases":[]}`, "channels: must be a list of 1 to 16 strings"},
 	{"no channels", `{"channels":[],"releases":[{"version":"1.0.2",BUILDS}]}`, "channels: must be a list of 1 to 16 strings"},
 	{"a channel alone", `{"channels":"stable","releases":[]}`, "channels: must be a list of 1 to 16 strings"},
-	{"channels that are none", `{"channels":["a","b c","","ä","a"],"releases":[]}`, `channels[1]: "b c" must consist of letters, digits and hyphens
-channels[2]: "" must consist of letters, digits and hyphens
-channels[3]: "ä" must consist of letters, digits and hyphens
+	{"a channel of 65 characters", `{"channels":["` + strings.Repeat("a", 64) + `","` + strings.Repeat("b", 65) + `"],"releases":[]}`, `channels[1]: "` + strings.Repeat("b", 65) + `" must consist of 1 to 64 letters, digits and hyphens`},
+	{"the schema for editors", `{"$schema":"./releases.schema.json","releases":[{"version":"1.0.2",BUILDS}]}`, ""},
+	{"$schema in a release, and twice", `{"$schema":"","$schema":"","releases":[{"$schema":"","version":"1.0.2",BUILDS}]}`, "releases[0].$schema: unknown key; known are version, name, notes, pub_date, from, rollout, channel, withdrawn, builds\n$schema: appears twice"},
+	{"UTF-16 without a byte order mark", "{\x00\"\x00", "is UTF-16: save it as UTF-8"},
+	{"channels that are none", `{"channels":["a","b c","","ä","a"],"releases":[]}`, `channels[1]: "b c" must consist of 1 to 64 letters, digits and hyphens
+channels[2]: "" must consist of 1 to 64 letters, digits and hyphens
+channels[3]: "ä" must consist of 1 to 64 letters, digits and hyphens
 channels[4]: "a" appears twice`},
 	{"the channel of a prerelease", `{"channels":["stable","rc"],"releases":[{"version":"1.0.2-rc.1",BUILDS},{"version":"1.0.2-beta.1","channel":"rc",BUILDS}]}`, ""},
 	{"no channel for a prerelease", `{"releases":[{"version":"1.0.2-rc.1",BUILDS}]}`, `releases[0].channel: required, or "rc" in channels: the version is 1.0.2-rc.1`},
@@ -160,7 +164,7 @@ func TestAProblemNamesItsReleaseAndLine(t *testing.T) {
 	for _, tt := range []struct{ name, file, problems string }{
 		{
 			"a value, an object where it is missing, a list that begins on another line", "\uFEFF\n{\"channels\":\n [\"a b\"],\r\n\"releases\":[\n{\"version\":\"v2.0.1+7\",\n\"builds\":[\n{\"platform\":\"darwin\",\n\"min_os\": \n\"1.\"}]},\n{\"notes\":\"\"\n,\"builds\":\n[],\"x\":\n{}}]}",
-			`channels[0] (line 3): "a b" must consist of letters, digits and hyphens
+			`channels[0] (line 3): "a b" must consist of 1 to 64 letters, digits and hyphens
 releases[0].builds[0].min_os (2.0.1, line 9): "1." is not one to four numbers with dots, such as 10.0.17763
 releases[0].builds[0].url (2.0.1, line 7): "" is not an absolute, percent-encoded https or http URL
 releases[1].version (line 10): required
@@ -171,7 +175,7 @@ releases[1].x (line 13): unknown key; known are version, name, notes, pub_date, 
 			"versions that are equal, builds for the same clients, a key that appears twice", "{\"releases\":[{\"version\":\"1.0.2\",\"builds\":[\nBUILD,\nBUILD]},\n{\n\"version\":\"1.0.2\",\n\"version\":\"1.0.2\",BUILDS}]}",
 			`releases[0].builds[1] (1.0.2, line 3): a client that it fits may fit builds[0] just as well: their platforms, CPUs or OS versions must differ
 releases[1].version (1.0.2, line 6): 1.0.2 is also at releases[0].version
-releases[1].version (line 6): appears twice`,
+releases[1].version (1.0.2, line 6): appears twice`,
 		},
 		{
 			"what would control a terminal, or begin a line", `{"releases":[],"\u001b[31m\nred\u202e":1,"minimum":"\n"}`,

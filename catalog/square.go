@@ -37,6 +37,7 @@ func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], fou
 	n.members(func(_ string, v node) {
 		var entry misc.SquareEntry
 		o := parseObject(v, fmt.Sprintf("[%d].", len(entries)))
+		o.full = len(found) > maxProblems
 		if o.found == nil {
 			entry = o.entry(codec)
 		}
@@ -44,7 +45,7 @@ func parseSquare(data []byte, codec *n3d.Codec) (square parsed[misc.Square], fou
 			rooms++
 		}
 		entries = append(entries, entry)
-		found = append(found, o.found...)
+		found = found.with(o.found...)
 	})
 	if found != nil {
 		return square, found

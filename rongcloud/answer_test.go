@@ -170,6 +170,9 @@ func TestAnErrorHasAtMost256BytesOfTheCloudsWords(t *testing.T) {
 			}
 			require.Error(t, err)
 			assert.LessOrEqual(t, len(err.Error()), 600, "%s in the %s: %.300s", name, place, err)
+			if words == "x" {
+				assert.LessOrEqual(t, strings.Count(err.Error(), "x"), 256+len("x in a word of ours"), "%s in the %s", name, place)
+			}
 			assert.NotRegexp(t, `[[:cntrl:]]`, err.Error(), "%s in the %s", name, place)
 			assert.True(t, utf8.ValidString(err.Error()), "%s in the %s", name, place)
 		}

@@ -14,9 +14,9 @@
 // that the server has a Codec for ids that are numbers.
 //
 // diff says in words what changes from OLD to NEW: in the files, and for clients. It
-// then prints the warnings that NEW has and OLD has not. OLD and NEW are directories or
-// files. A file's content tells which of the four it is, whatever its name; it stands
-// for the directory that the other argument is, with that file in it.
+// then prints the warnings that NEW has and OLD has not, and those about the change
+// itself. OLD and NEW are directories or files. A file may have any name. It is
+// compared as if it replaced the file of its kind in the other directory.
 //
 // explain prints the answer to GET /misc/latest_update?QUERY and, for each
 // release, whether the client is offered it and, if not, why. QUERY is what a
@@ -38,6 +38,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -47,6 +48,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing/fstest"
 	"text/tabwriter"
 	"unicode"
 	"unicode/utf16"
@@ -69,30 +71,35 @@ DIR holds the version files. OLD and NEW are such directories, or files. QUERY i
 
 func run(args []string, out, errOut io.Writer) (exitCode int) {
 	flags := flag.NewFlagSet("misc-catalog", flag.ContinueOnError)
-	flags.SetOutput(errOut)
-	flags.Usage = func() {
-		fmt.Fprint(errOut, usage)
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // it would print what was typed
+	flags.Usage = func() {}
 	asJSON := flags.Bool("json", false, "print JSON")
 	strict := flags.Bool("strict", false, "check, diff: exit 1 for a warning as well")
 	userAgent := flags.String("user-agent", "", "explain: the client's User-Agent, whose Darwin/N tells the version of macOS")
 	words, err := parse(flags, args)
 	set := map[string]bool{}
 	flags.Visit(func(f *flag.Flag) { set[f.Name] = true })
+	printUsage := func() {
+		flags.SetOutput(errOut)
+		fmt.Fprint(errOut, usage)
+		flags.PrintDefaults()
+	}
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		printUsage()
 		return 0
 	case err != nil:
+		fmt.Fprintln(errOut, printable(err.Error()))
+		printUsage()
 		return 2
 	case len(words) == 2 && words[0] == "check" && !set["user-agent"]:
 		return check(words[1], *strict, *asJSON, out)
 	case len(words) == 3 && words[0] == "diff" && !set["user-agent"]:
-		return diff(words[1], words[2], *strict, *asJSON, out)
+		return diff(words[1], words[2], *strict, *asJSON, out, errOut)
 	case len(words) == 3 && words[0] == "explain" && !set["strict"]:
-		return explain(words[1], words[2], *userAgent, *asJSON, out)
+		return explain(words[1], words[2], *userAgent, *asJSON, out, errOut)
 	}
-	flags.Usage()
+	printUsage()
 	return 2
 }
 
@@ -113,17 +120,21 @@ func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 // the ids of demo_square.json.
 func open(dir string) (*catalog.Catalog, error) {
 	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s is a file: name the directory that it is in", dir)
+	switch {
+	case err != nil:
+		return nil, named(dir, err)
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s is a file: name the directory that it is in", printable(dir))
 	}
-	if err != nil {
-		return nil, err
-	}
+	return openFS(os.DirFS(dir))
+}
+
+func openFS(files fs.FS) (*catalog.Catalog, error) {
 	codec, err := n3d.New("any key")
 	if err != nil {
 		return nil, err
 	}
-	return catalog.Open(os.DirFS(dir), catalog.Config{Codec: codec, Logger: slog.New(slog.DiscardHandler)})
+	return catalog.Open(files, catalog.Config{Codec: codec, Logger: slog.New(slog.DiscardHandler)})
 }
 
 // report is what check prints.
@@ -137,7 +148,7 @@ type report struct {
 func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 	c, err := open(dir)
 	if err != nil {
-		return refuse(err, asJSON, out)
+		return refuse(err, asJSON, out, out)
 	}
 	found := report{c.Revisions(), c.Releases().Table(), []string{}, append([]string{}, c.Warnings()...)}
 	if strict && len(found.Warnings) > 0 {
@@ -149,7 +160,7 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, file := range slices.Sorted(maps.Keys(found.Files)) {
-		fmt.Fprintf(table, "%s\t%s\n", filepath.Join(dir, file), found.Files[file])
+		fmt.Fprintf(table, "%s\t%s\n", printable(filepath.Join(dir, file)), found.Files[file])
 	}
 	_ = table.Flush() // it writes to where the lines below go
 	fmt.Fprintln(out)
@@ -170,12 +181,12 @@ func check(dir string, strict, asJSON bool, out io.Writer) (exitCode int) {
 		fmt.Fprintln(out)
 	}
 	printWarnings(found.Warnings, out)
-	fmt.Fprintf(out, "%s is valid: %s\n", dir, c.Releases())
+	fmt.Fprintf(out, "%s is valid: %s\n", printable(dir), c.Releases())
 	return exitCode
 }
 
-// refuse prints the errors that err joins.
-func refuse(err error, asJSON bool, out io.Writer) int {
+// refuse prints the errors that err joins: as JSON to out, otherwise to text.
+func refuse(err error, asJSON bool, out, text io.Writer) int {
 	problems := strings.Split(err.Error(), "\n")
 	for i, p := range problems {
 		problems[i] = printable(p)
@@ -185,7 +196,7 @@ func refuse(err error, asJSON bool, out io.Writer) int {
 		return 1
 	}
 	for _, p := range problems {
-		fmt.Fprintln(out, p)
+		fmt.Fprintln(text, p)
 	}
 	return 1
 }
@@ -196,11 +207,14 @@ func printWarnings(warnings []string, out io.Writer) {
 	}
 }
 
-func diff(old, new string, strict, asJSON bool, out io.Writer) (exitCode int) {
+func diff(old, new string, strict, asJSON bool, out, errOut io.Writer) (exitCode int) {
 	was, err := load(old, new)
 	is, fault := load(new, old)
-	if err := errors.Join(err, fault); err != nil {
-		return refuse(err, asJSON, out)
+	if err == nil || fault != nil && fault.Error() != err.Error() {
+		err = errors.Join(err, fault)
+	}
+	if err != nil {
+		return refuse(err, asJSON, out, errOut)
 	}
 	d := is.Diff(was)
 	if strict && len(d.Warnings) > 0 {
@@ -226,7 +240,7 @@ func diff(old, new string, strict, asJSON bool, out io.Writer) (exitCode int) {
 	case !d.Complete:
 		fmt.Fprintln(out, "the files are too large to ask for every client: there may be more")
 	case len(d.Changes) == 0 && len(d.Clients) == 0:
-		fmt.Fprintln(out, "nothing changes")
+		fmt.Fprintln(out, "nothing changes for clients")
 	}
 	printWarnings(d.Warnings, out)
 	return exitCode
@@ -238,20 +252,20 @@ func load(path, other string) (*catalog.Catalog, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, named(path, err)
 	case info.IsDir():
 		c, err := open(path)
 		return c, named(path, err)
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is neither a directory nor a regular file", path)
+		return nil, named(path, errors.New("is neither a directory nor a regular file"))
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, named(path, err)
 	}
-	files := map[string][]byte{
-		"releases.json":       []byte(`{"releases":[]}`),
-		"client_version.json": []byte(`{"iOS":{"version":"0","build":"200001010000","url":"https://example.com"},"Android":{"version":"0","url":"https://example.com"}}`),
+	files := fstest.MapFS{
+		"releases.json":       {Data: []byte(`{"releases":[]}`)},
+		"client_version.json": {Data: []byte(`{"iOS":{"version":"0","build":"200001010000","url":"https://example.com"},"Android":{"version":"0","url":"https://example.com"}}`)},
 	}
 	if info, err := os.Stat(other); err == nil && info.IsDir() {
 		c, err := open(other)
@@ -260,31 +274,26 @@ func load(path, other string) (*catalog.Catalog, error) {
 		}
 		clear(files)
 		for name := range c.Revisions() {
-			if files[name], err = os.ReadFile(filepath.Join(other, name)); err != nil {
-				return nil, err
+			content, err := os.ReadFile(filepath.Join(other, name))
+			if err != nil {
+				return nil, named(other, err)
 			}
+			files[name] = &fstest.MapFile{Data: content}
 		}
 	}
 	name := kind(content)
 	if name == "squirrel.json" {
 		delete(files, "releases.json")
+	} else if name == "releases.json" {
+		delete(files, "squirrel.json")
 	}
-	files[name] = content
-	dir, err := os.MkdirTemp("", "misc-catalog")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	c, err := open(dir)
+	files[name] = &fstest.MapFile{Data: content}
+	c, err := openFS(files)
 	return c, named(path, err)
 }
 
-// kind returns the name of the file with that content, releases.json if it is none.
+// kind returns the name of the file with that content, or releases.json if it is none
+// of the four.
 func kind(content []byte) string {
 	var keys map[string]json.RawMessage
 	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\uFEFF")))
@@ -306,6 +315,10 @@ func named(path string, err error) error {
 	if err == nil {
 		return nil
 	}
+	if file := new(fs.PathError); errors.As(err, &file) {
+		err = file.Err
+	}
+	path = printable(path)
 	return fmt.Errorf("%s: %w", path, errors.New(strings.ReplaceAll(err.Error(), "\n", "\n"+path+": ")))
 }
 
@@ -317,7 +330,7 @@ type explanation struct {
 	Ignored []string `json:"ignored,omitempty"` // unknown parameters
 }
 
-func explain(dir, query, userAgent string, asJSON bool, out io.Writer) int {
+func explain(dir, query, userAgent string, asJSON bool, out, errOut io.Writer) int {
 	var e explanation
 	c, err := open(dir)
 	if err == nil {
@@ -325,9 +338,9 @@ func explain(dir, query, userAgent string, asJSON bool, out io.Writer) int {
 	}
 	switch {
 	case err != nil:
-		refuse(err, asJSON, out)
+		refuse(err, asJSON, out, errOut)
 		if errors.Is(err, misc.ErrInvalidVersion) && !asJSON {
-			fmt.Fprintln(out, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
+			fmt.Fprintln(errOut, "\nA query is like 'version=1.9.0&platform=darwin'. A + in it means a space: write %2B.")
 		}
 		return 1
 	case asJSON:

@@ -50,7 +50,7 @@ func call(dir string, args ...string) (exitCode int, out, errOut string) {
 	}
 	var stdout, stderr bytes.Buffer
 	exitCode = run(args, &stdout, &stderr)
-	return exitCode, strings.ReplaceAll(stdout.String(), dir, "DIR"), stderr.String()
+	return exitCode, strings.ReplaceAll(stdout.String(), dir, "DIR"), strings.ReplaceAll(stderr.String(), dir, "DIR")
 }
 
 // sum returns the revision of a file with that text.
@@ -119,10 +119,10 @@ warning: ` + warning + "\nDIR is valid: 1 release up to 1.0.2\n"
   ]
 }
 `},
-		{"no releases, strictly", map[string]string{"releases.json": `{"releases":[]}`}, "check -strict DIR", 1, "DIR/client_version.json  " + sum(clients) + "\nDIR/releases.json        " + sum(`{"releases":[]}`) + "\n\nwarning: releases.json: releases: none is for a client that sends neither id nor os_version\nDIR is valid: no releases\n"},
+		{"no releases, strictly", map[string]string{"releases.json": `{"releases":[]}`}, "check -strict DIR", 0, "DIR/client_version.json  " + sum(clients) + "\nDIR/releases.json        " + sum(`{"releases":[]}`) + "\n\nDIR is valid: no releases\n"},
 		{"bad", bad, "check DIR", 1, strings.Join(problems, "\n") + "\n"},
 		{"bad, as JSON", bad, "check DIR -json", 1, "{\n  \"problems\": [\n    " + quote(problems[0]) + ",\n    " + quote(problems[1]) + ",\n    " + quote(problems[2]) + "\n  ],\n  \"warnings\": []\n}\n"},
-		{"no directory", good, "check DIR/none", 1, "stat DIR/none: no such file or directory\n"},
+		{"no directory", good, "check DIR/none", 1, "DIR/none: no such file or directory\n"},
 		{"a file", good, "check DIR/releases.json", 1, "DIR/releases.json is a file: name the directory that it is in\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,28 +142,43 @@ func TestDiffPrintsWhatChangesAndTheNewWarnings(t *testing.T) {
 		"releases.json": file("1.0.2", ""), "next": file("1.0.3", `"rollout":50,`), "same": file("1.0.2", ""), "clients": strings.Replace(clients, "1.0.5", "1.0.6", 1), "square": `[]`,
 		"squirrel": `{"version":"1.0.2","url":"https://x.test/1.0.2.zip"}`, "bad": "{\n\"releases\":1}", "text": "hello",
 	})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "empty"), 0o700))
 	const halfWarning = "releases.json: releases[0].rollout (1.0.3): clients that send no id are not offered it, and today's SealTalk sends none"
-	const half = `1.0.3: new, for 50 %
+	const (
+		removed = "releases.json: takes back what clients were offered: 1.0.2: removed, and not withdrawn"
+		nobody  = "releases.json: releases: none is for everyone on darwin x64 on channel stable, which is what SealTalk's desktop client asks for"
+		half    = `1.0.3: new, for 50 %
 1.0.2: removed
 
 clients:
-  inside the rollouts, clients older than 1.0.2: 1.0.2 → 1.0.3
-  inside the rollouts, clients on 1.0.2: nothing newer → 1.0.3
-  outside the rollouts, clients older than 1.0.2: 1.0.2 → nothing newer
+  outside the rollout, clients older than 1.0.2: 1.0.2 → nothing newer
+  inside the rollout, clients older than 1.0.2: 1.0.2 → 1.0.3
+  inside the rollout, clients on 1.0.2: nothing newer → 1.0.3
 
+warning: ` + removed + `
 warning: ` + halfWarning + `
-warning: releases.json: releases: none is for a client that sends neither id nor os_version
+warning: ` + nobody + `
 `
+	)
 	for _, tt := range []struct {
 		args     string
 		exitCode int
 		out      string
 	}{
-		{"DIR DIR", 0, "nothing changes\n"},
+		{"DIR DIR", 0, "nothing changes for clients\n"},
 		{"DIR DIR/next", 0, half},
 		{"DIR/same DIR/next -strict", 1, half},
-		{"DIR/next DIR", 0, "1.0.3: removed\n1.0.2: new, for everyone\n\nclients:\n  inside the rollouts, clients older than 1.0.2: 1.0.3 → 1.0.2\n  outside the rollouts, clients older than 1.0.2: nothing newer → 1.0.2\n  inside the rollouts, clients on 1.0.2: 1.0.3 → nothing newer\n"},
-		{"DIR/squirrel DIR/same", 0, "nothing changes\n"},
+		{"DIR/next DIR", 0, `1.0.3: removed
+1.0.2: new, for everyone
+
+clients:
+  inside the rollout, clients on 1.0.2: 1.0.3 → nothing newer
+  inside the rollout, clients older than 1.0.2: 1.0.3 → 1.0.2
+  outside the rollout, clients older than 1.0.2: nothing newer → 1.0.2
+
+warning: releases.json: takes back what clients were offered: 1.0.3: removed, and not withdrawn
+`},
+		{"DIR/squirrel DIR/same", 0, "nothing changes for clients\n"},
 		{"DIR DIR/clients", 0, "client_version.json: iOS 1.0.5, Android 1.0.5 → iOS 1.0.6, Android 1.0.5\n"},
 		{"DIR DIR/square", 0, "demo_square.json: none → 0 entries\n"},
 		{"DIR/same DIR/next -json", 0, `{
@@ -172,23 +187,28 @@ warning: releases.json: releases: none is for a client that sends neither id nor
     "1.0.2: removed"
   ],
   "clients": [
-    "inside the rollouts, clients older than 1.0.2: 1.0.2 → 1.0.3",
-    "inside the rollouts, clients on 1.0.2: nothing newer → 1.0.3",
-    "outside the rollouts, clients older than 1.0.2: 1.0.2 → nothing newer"
+    "outside the rollout, clients older than 1.0.2: 1.0.2 → nothing newer",
+    "inside the rollout, clients older than 1.0.2: 1.0.2 → 1.0.3",
+    "inside the rollout, clients on 1.0.2: nothing newer → 1.0.3"
   ],
   "warnings": [
+    "` + removed + `",
     "` + halfWarning + `",
-    "releases.json: releases: none is for a client that sends neither id nor os_version"
+    "` + nobody + `"
   ],
   "complete": true
 }
 `},
 		{"DIR/bad DIR/text", 1, "DIR/bad: catalog: releases.json: releases (line 2): must be a list\nDIR/text: catalog: releases.json: is not valid JSON: invalid character 'h' looking for beginning of value (at byte 1, line 1)\n"},
-		{"DIR/none DIR", 1, "stat DIR/none: no such file or directory\n"},
-		{"/dev/zero DIR", 1, "/dev/zero is neither a directory nor a regular file\n"},
+		{"DIR/none DIR", 1, "DIR/none: no such file or directory\n"},
+		{"/dev/zero DIR", 1, "/dev/zero: is neither a directory nor a regular file\n"},
+		{"DIR/empty DIR/next", 1, "DIR/empty: catalog: there is no releases.json, and no squirrel.json: file does not exist\nDIR/empty: catalog: client_version.json: no such file or directory\n"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			exitCode, out, errOut := call(dir, append([]string{"diff"}, strings.Fields(tt.args)...)...)
+			if tt.exitCode == 1 && !strings.Contains(tt.args, "-strict") {
+				out, errOut = errOut, out
+			}
 			assert.Equal(t, tt.out, out)
 			assert.Equal(t, tt.exitCode, exitCode)
 			assert.Empty(t, errOut)
@@ -203,15 +223,17 @@ func TestNothingIsPrintedRaw(t *testing.T) {
 		"releases.json": `{"releases":[{"version":"1.0.2","withdrawn":"` + evil + `","name":"` + evil + `","notes":"` + evil + `"},{"version":"1.0.1","notes":"` + "\u009b\u202e\U000e0001" + `","builds":[{"url":"https://x.test/a.zip","extra":{"` + evil + `":"` + evil + `"}}]}]}`,
 		"bad":           `{"releases":[{"version":"` + evil + `","` + evil + `":1,"channel":"` + evil + `"}],"` + evil + `":1}`,
 	})
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "\x1b\n31m\n"), os.DirFS(newDir(t, map[string]string{"releases.json": `{"releases":[]}`}))))
 	for _, args := range [][]string{
 		{"check", "DIR"}, {"check", "DIR", "-json"}, {"diff", "DIR", "DIR/bad"}, {"diff", "DIR/bad", "DIR", "-json"}, {"diff", "DIR", "DIR/releases.json"},
 		{"explain", "DIR", "version=1.0.0&platform=%1b%0a&arch=%1b%0a&id=%1b%0a&os_version=%1b%0a&channel=%1b%0a&%1b%0ax=1"},
-		{"explain", "DIR", "version=1.0.0&%1b%0a=1", "-json"}, {"explain", "DIR", "version=%1b%0a"}, {"check", "\x1b\n"},
+		{"explain", "DIR", "version=1.0.0&%1b%0a=1", "-json"}, {"explain", "DIR", "version=%1b%0a"}, {"check", "\x1b\n"}, {"check", "DIR/\x1b\n31m\n"}, {"check", "-\x1b\n31m"}, {"diff", "DIR", "\x1b\n31m"},
 	} {
-		_, out, _ := call(dir, args...)
-		assert.NotContains(t, out, "31m\n")
+		_, out, errOut := call(dir, args...)
+		out += errOut
+		assert.NotEmpty(t, out, args)
 		for _, r := range out {
-			assert.True(t, r == '\n' || unicode.IsPrint(r), "%q prints %q", args, r)
+			assert.True(t, r == '\n' || r == '\t' || unicode.IsPrint(r), "%q prints %q", args, r)
 		}
 		for line := range strings.Lines(out) {
 			assert.NotRegexp(t, `^(31m|x|\])`, line)
@@ -324,6 +346,9 @@ reason: current
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			exitCode, out, errOut := call(newDir(t, tt.files), tt.args...)
+			if tt.exitCode == 1 && !strings.HasPrefix(out, "{") {
+				out, errOut = errOut, out
+			}
 			assert.Equal(t, tt.out, out)
 			assert.Equal(t, tt.exitCode, exitCode)
 			assert.Empty(t, errOut)

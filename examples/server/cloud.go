@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -113,13 +114,14 @@ func (c *cloud) Send(ctx context.Context, m misc.Message) error {
 	return err
 }
 
-// masker returns a function that replaces the app's secret, and what may be a
-// signature, in a text that the chat cloud may have written.
+// masker returns a function that replaces the app's secret, quoted or not, and what
+// may be a signature, in a text that the chat cloud may have written.
 func masker(secret string) func(string) string {
-	signature := regexp.MustCompile(`\b[0-9A-Fa-f]{40}\b`)
+	signature := regexp.MustCompile(`[0-9A-Fa-f]{40}`)
+	quoted := strings.Trim(strconv.Quote(secret), `"`)
 	return func(text string) string {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "[secret]")
+			text = strings.ReplaceAll(strings.ReplaceAll(text, secret, "[secret]"), quoted, "[secret]")
 		}
 		return signature.ReplaceAllString(text, "[signature]")
 	}

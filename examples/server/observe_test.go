@@ -93,7 +93,7 @@ func TestMetricsAndLogSayWhatWasDecidedFromReleasesJSON(t *testing.T) {
 	assert.NotContains(t, body, "9.9.9", "clients create no labels")
 	in.do("GET", "/misc/latest_update?version=1.0.2&id=carol", "", "X-Request-ID", "carol")
 	in.stop()
-	assert.Regexp(t, `msg=request method=GET path=/misc/latest_update status=204 .* update.runs=1.0.2 update.platform=darwin update.channel=stable update.reason=rollout update.offered=none update.revision=`+revision+` request_id=carol`, in.log.String())
+	assert.Regexp(t, `msg=request method=GET path=/misc/latest_update status=204 .* update.runs=1.0.2 update.platform=darwin update.arch="" update.os_version="" update.channel=stable update.has_id=true update.reason=rollout update.about=1.1.0 update.offered=none update.revision=`+revision+` request_id=carol`, in.log.String())
 }
 
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {

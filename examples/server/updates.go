@@ -57,8 +57,8 @@ func (u *updates) count(ctx context.Context, c *catalog.Catalog, q misc.UpdateQu
 	u.decisions.WithLabelValues(string(d.Reason), d.Platform, offered).Inc()
 	u.clients.WithLabelValues(runs, d.Platform).Inc()
 	if logged, ok := ctx.Value(decisionKey{}).(*slog.Attr); ok {
-		*logged = slog.Group("update", "runs", q.Version.String(), "platform", d.Platform, "channel", d.Channel,
-			"reason", string(d.Reason), "offered", offered, "revision", d.Revision)
+		*logged = slog.Group("update", "runs", q.Version.String(), "platform", d.Platform, "arch", clip(q.Arch, 64), "os_version", clip(q.OSVersion, 64),
+			"channel", d.Channel, "has_id", q.ClientID != "", "reason", string(d.Reason), "about", d.Version, "offered", offered, "revision", d.Revision)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestWhatIsNoVersionFileIsNamedAndDoesNotHang(t *testing.T) {
 		"a pipe":                {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "is not a regular file"},
 		"a directory":           {func(path string) error { return os.Mkdir(path, 0o700) }, "is not a regular file"},
 		"a link to a device":    {func(path string) error { return os.Symlink("/dev/zero", path) }, "is not a regular file"},
-		"a link to nothing":     {func(path string) error { return os.Symlink("nothing", path) }, "no such file or directory"},
+		"a link to nothing":     {func(path string) error { return os.Symlink("nothing", path) }, "is a link to nothing"},
 		"a link to itself":      {func(path string) error { return os.Symlink(path, path) }, "too many levels of symbolic links"},
 		"a byte more than 1MiB": {func(path string) error { return os.WriteFile(path, make([]byte, 1<<20+1), 0o600) }, "is larger than 1 MiB"},
 	} {
