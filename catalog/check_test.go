@@ -129,8 +129,8 @@ releases[1].builds[2].platform (1.0.1): is missing, so clients of every platform
 			"releases[0].builds (1.0.2): min_os for darwin x64 is missing; that of 1.0.1 is 12",
 		},
 		{
-			"a fix for newer systems than the withdrawn release", `{"releases":[{"version":"1.0.1","builds":[{"platform":"darwin","min_os":"14",URL},{"platform":"win32",URL}]},{"version":"1.0.0","withdrawn":"bad","builds":[{"platform":"darwin","arch":"universal","min_os":"12",URL},{"platform":"win32","min_os":"10",URL}]}]}`,
-			"releases[1].withdrawn (1.0.0): whoever runs 1.0.0 on macOS from 12 to before 14 is offered nothing newer",
+			"a fix for newer systems than the withdrawn release", `{"releases":[{"version":"1.0.1","builds":[{"platform":"darwin","min_os":"14",URL},{"platform":"win32","min_os":"10.0.22000",URL}]},{"version":"1.0.0","withdrawn":"bad","builds":[{"platform":"darwin","arch":"universal","min_os":"12",URL},{"platform":"win32","arch":"arm64","min_os":"10",URL}]}]}`,
+			"releases[1].withdrawn (1.0.0): whoever runs 1.0.0 on macOS from 12 to before 14 is offered nothing newer\nreleases[1].withdrawn (1.0.0): whoever runs 1.0.0 on Windows from 10 to before 10.0.22000 is offered nothing newer",
 		},
 		{
 			"builds that were mixed up", `{"releases":[{"version":"1.0.1","builds":[{"platform":"darwin","arch":"x64","url":"https://x.test/a-arm64.zip"},{"platform":"darwin","arch":"arm64","url":"https://x.test/b_x64.zip"},{"platform":"darwin","arch":"universal","url":"https://x.test/c-arm64.zip"},
