@@ -13,7 +13,9 @@
 // The salt is a random number from 1000 to 9999, user is the number of the user
 // in the database, ms is the time of the login in milliseconds since 1970, and
 // token is the id of a row in the table login_token. A value that differs from
-// its form in any way is not a valid cookie.
+// its form in any way is not a valid cookie. The AES key of the Java forms is the
+// first 16 bytes of SHA-1(SHA-1(Key)). Key and IV of the Node form are those that
+// OpenSSL's EVP_BytesToKey makes of Key with MD5, one round and no salt.
 //
 // None of the forms has a MAC. Read the comment of yours before you use it: in
 // the Node form, whoever is logged in can pose as any other user.

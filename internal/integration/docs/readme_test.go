@@ -120,7 +120,7 @@ func TestTheHostOfTheREADMERunsInAnEmptyDirectory(t *testing.T) {
 				require.NoError(t, err)
 			}
 			commands := readmeCommands(t)
-			require.Len(t, commands, 2)
+			require.Len(t, commands, 3)
 			square := regexp.MustCompile(`echo '([^']*)' >versions/demo_square.json`).FindStringSubmatch(files)
 			require.NotNil(t, square)
 			for _, c := range append(commands, readmeCommand{method: "GET", path: "/misc/demo_square", answer: `{"code":200,"result":` + square[1] + `}`}) {
