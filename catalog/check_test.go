@@ -155,7 +155,7 @@ releases[2].builds[1].url (1.0.0): names 10.0.0`,
 		{
 			"URLs that expire", // the clock of a bubble begins on 2000-01-01
 			`{"releases":[{"version":"1.0.3","builds":[{"url":"https://x.test/a.zip?X-Amz-Date=20000101T000000Z&X-Amz-Expires=604799"},{"arch":"x64","url":"https://x.test/a.zip?X-Amz-Date=20000101T000000Z&X-Amz-Expires=604801"},{"arch":"arm64","url":"https://x.test/a.zip?X-Amz-Date=2000&X-Amz-Expires=1"}]},
-				{"version":"1.0.2","builds":[{"url":"https://x.test/b.zip?Expires=946684799"},{"arch":"x64","url":"https://x.test/b.zip?Expires=never"},{"arch":"arm64","url":"https://x.test/b.zip?x-oss-date=19991231T000000Z&x-oss-expires=60"},{"arch":"ia32","url":"https://x.test/b.zip?expires=3600"},{"platform":"linux","url":"https://x.test/b.zip?se=2000-01-02T00:00:00Z&sig=x"}]}]}`,
+				{"version":"1.0.2","builds":[{"url":"https://x.test/b.zip?Expires=946684799"},{"arch":"x64","url":"https://x.test/b.zip?Expires=never"},{"arch":"arm64","url":"https://x.test/b.zip?x-oss-date=19991231T000000Z&x-oss-expires=60"},{"arch":"ia32","url":"https://x.test/b.zip?expires=3600"},{"platform":"linux","url":"https://x.test/b.zip?se=2000-01-02T00:00:00Z&sig=x"},{"platform":"linux","arch":"x64","url":"https://x.test/b.zip?se=2000-01-02T00:00:00Z"}]}]}`,
 			`releases[0].builds[0].url (1.0.3): expires on 2000-01-07
 releases[1].builds[4].url (1.0.2): expires on 2000-01-02
 releases[1].builds[2].url (1.0.2): has expired, on 1999-12-31

@@ -276,7 +276,7 @@ func testStory(t *testing.T, b *tab) {
 
 	turn(3, "2.1.1 mends it and is published at 10 %. All 35 that run the withdrawn release are offered the fix at once, whatever their place in the rollout. "+
 		"Of the 145 others that can install it, 11 are, and the rest follow in their turn.",
-		"2.1.1 修复了问题，以 10 % 的比例发布。正在运行已撤回版本的 35 台电脑全部立即得到修复版本，不受灰度比例限制；其余可以安装它的 145 台中，目前有 11 台，剩下的依次轮到。")
+		"2.1.1 修复了问题，以 10% 的比例发布。正在运行已撤回版本的 35 台电脑全部立即得到修复版本，不受灰度比例限制；其余可以安装它的 145 台中，目前有 11 台，剩下的随比例提高依次得到。")
 	assert.Equal(t, "Run 2.1.0: 35 withdrawn: loses drafts, 35 → 2.1.1 update", group(2))
 	assert.Equal(t, "Run 2.0.0: 145, 11 → 2.1.1 update, 124 wait for their turn rollout, 10 send no id no-id", group(3))
 	b.sees(`text("#update .result p") === "200 OK2.1.1 is offered"`)
