@@ -156,7 +156,7 @@ func ExampleNew_invalid() {
 	// Output:
 	// httpapi: Config.Service is required
 	// httpapi: Config.CurrentUser is required
-	// httpapi: Config.Prefix is "/api/misc" and must have a slash at both ends, such as /misc/
+	// httpapi: Config.Prefix is "/api/misc" and must be a path with a slash at both ends, such as /misc/
 	// httpapi: Config.MaxBodyBytes is -1 and must not be negative
 	// httpapi: Config.NotLoggedInCode is 200 and must be a code of failure, such as 10000
 }

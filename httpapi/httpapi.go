@@ -39,6 +39,8 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"path"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -90,6 +92,10 @@ type Config struct {
 //go:embed openapi.yaml
 var openAPI []byte
 
+// prefixPattern matches paths without characters that have a meaning in the
+// patterns of [http.ServeMux].
+var prefixPattern = regexp.MustCompile(`^/([^\x00-\x20{}?#%\\]+/)*$`)
+
 // OpenAPI returns an OpenAPI 3.0 document, in YAML, that describes the
 // endpoints under the default prefix. The caller may modify the returned slice.
 func OpenAPI() []byte { return bytes.Clone(openAPI) }
@@ -120,8 +126,8 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "/misc/"
 	}
-	if !strings.HasPrefix(cfg.Prefix, "/") || !strings.HasSuffix(cfg.Prefix, "/") {
-		faults = append(faults, fmt.Errorf("httpapi: Config.Prefix is %q and must have a slash at both ends, such as /misc/", cfg.Prefix))
+	if !prefixPattern.MatchString(cfg.Prefix) || cfg.Prefix != "/" && path.Clean(cfg.Prefix)+"/" != cfg.Prefix {
+		faults = append(faults, fmt.Errorf("httpapi: Config.Prefix is %.100q and must be a path with a slash at both ends, such as /misc/", cfg.Prefix))
 	}
 	if cfg.MaxBodyBytes == 0 {
 		cfg.MaxBodyBytes = 256 << 10

@@ -125,12 +125,16 @@ func TestNewNamesEveryFaultOfItsConfig(t *testing.T) {
 	_, err := httpapi.New(httpapi.Config{Prefix: "misc", MaxBodyBytes: -1, NotLoggedInCode: 200})
 	assert.EqualError(t, err, `httpapi: Config.Service is required
 httpapi: Config.CurrentUser is required
-httpapi: Config.Prefix is "misc" and must have a slash at both ends, such as /misc/
+httpapi: Config.Prefix is "misc" and must be a path with a slash at both ends, such as /misc/
 httpapi: Config.MaxBodyBytes is -1 and must not be negative
 httpapi: Config.NotLoggedInCode is 200 and must be a code of failure, such as 10000`)
-	for _, prefix := range []string{"/misc", "misc/"} {
+	for _, prefix := range []string{"/misc", "misc/", "//", "/misc//", "/misc/../", "/./", "/misc?/", "/{x}/", "/a b/", "/a%2f/", "/misc#/", "/\x00/"} {
 		_, err := httpapi.New(httpapi.Config{Prefix: prefix})
-		assert.ErrorContains(t, err, "must have a slash at both ends", prefix)
+		assert.ErrorContains(t, err, "must be a path with a slash at both ends", prefix)
+	}
+	for _, prefix := range []string{"/", "/server-api/misc/", "/杂项/"} {
+		_, err := httpapi.New(httpapi.Config{Prefix: prefix})
+		assert.NotContains(t, err.Error(), "Prefix", prefix)
 	}
 }
 

@@ -1,20 +1,19 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/go-chi/httprate"
 	"github.com/realclientip/realclientip-go"
-	"github.com/sealtalk-go/misc/httpapi"
 )
 
 // limit lets through perUser requests per second from each logged-in user, and
-// perAddress from each address that sends requests without a login. It runs after
-// the login. It counts the requests of the current and of the last second, so that
+// perAddress from each address that sends requests without a login, or with one that
+// could not be checked. It runs after the login. It counts the requests of the current and of the last second, so that
 // at most twice perUser requests of a user pass in any second. With redis, name is
 // that of the limit, and all instances count together; while Redis is away, each
 // lets through its share, and at least one a second.
@@ -25,12 +24,7 @@ func limit(next http.Handler, redis *shared, name string, perUser, perAddress in
 		return httprate.CanonicalizeIP(host), err
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, err := userOf(r)
-		if err != nil && !errors.Is(err, httpapi.ErrNotLoggedIn) { // the login could not be checked, and the answer is 500
-			next.ServeHTTP(w, r)
-			return
-		}
-		if err != nil || id == "" {
+		if id, err := userOf(r); err != nil || id == "" { // not logged in, or the login could not be checked
 			addresses.ServeHTTP(w, r)
 			return
 		}
@@ -84,8 +78,8 @@ func behind(proxies []net.IPNet, next http.Handler) (http.Handler, error) {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		ip := net.ParseIP(host)
 		if slices.ContainsFunc(proxies, func(n net.IPNet) bool { return n.Contains(ip) }) {
-			if client := strategy.ClientIP(r.Header, r.RemoteAddr); client != "" {
-				r.RemoteAddr = net.JoinHostPort(client, "0")
+			if client, err := netip.ParseAddr(strategy.ClientIP(r.Header, r.RemoteAddr)); err == nil {
+				r.RemoteAddr = netip.AddrPortFrom(client.WithZone(""), 0).String()
 			}
 		}
 		next.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -133,6 +134,7 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 		{"a user who asks", "/misc/get_screen_capture", `{"conversationType":1,"targetId":"` + id1 + `"}`, credentials(t, 2), 200},
 		{"without a login", "/misc/send_sc_msg", toFriend, nil, 403},
 		{"another address", "/misc/send_sc_msg", toFriend, []string{"X-Forwarded-For", "127.0.0.1, 192.0.2.1"}, 403},
+		{"an address with a zone", "/misc/send_sc_msg", toFriend, []string{"X-Forwarded-For", "2001:db8::1%zone"}, 403},
 	} {
 		var r reply
 		for i := 0; r.status != http.StatusTooManyRequests; i++ {
@@ -150,4 +152,20 @@ func TestWhoIsOverALimitIsAnswered429AndNobodyElseIs(t *testing.T) {
 	}
 	in.stop()
 	assert.Contains(t, in.log.String(), "remote=192.0.2.1:0", "the log has the address of the client, not of the proxy")
+	assert.Contains(t, in.log.String(), "remote=[2001:db8::1]:0", "a client may write any zone")
+}
+
+// While the database of the logins is away, nobody can be told apart but by the address.
+func TestALoginThatCannotBeCheckedIsLimitedByAddress(t *testing.T) {
+	asked := 0
+	next := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		answerError(w, http.StatusInternalServerError, "internal error")
+	})
+	away := func(*http.Request) (string, error) { return "", errors.New("the database is away") }
+	in := serving(t, logIn(away, limit(next, nil, "", 1000, 2)))
+	for i := 0; in.do("POST", "/misc/send_sc_msg", toFriend).status != http.StatusTooManyRequests; i++ {
+		require.Less(t, i, 10_000, "never refused")
+	}
+	assert.NotZero(t, asked)
 }

@@ -54,7 +54,11 @@ func observe(next http.Handler, prefix string, m *metrics, logger *slog.Logger, 
 		sent := httpsnoop.Metrics{Code: http.StatusOK}
 		defer func() { // even after a panic
 			r.Pattern = strings.Replace(inner.Pattern, prefix, "/misc/", 1)
-			m.requests.WithLabelValues(endpointOf(r), methodOf(r), strconv.Itoa(sent.Code)).Inc()
+			status := strconv.Itoa(sent.Code)
+			if sent.Code >= 500 && errors.Is(r.Context().Err(), context.Canceled) {
+				status = "left" // the client did not wait for the answer
+			}
+			m.requests.WithLabelValues(endpointOf(r), methodOf(r), status).Inc()
 			m.duration.WithLabelValues(endpointOf(r)).Observe(sent.Duration.Seconds())
 			logger.LogAttrs(ctx, slog.LevelInfo, "request",
 				slog.String("method", clip(r.Method, 256)), slog.String("path", clip(r.URL.Path, 256)),
@@ -310,6 +314,15 @@ func (s tidySpan) tidy(attributes []attribute.KeyValue) []attribute.KeyValue {
 	return attributes
 }
 
+// traceParent takes from a request the header traceparent alone: a client could make a
+// batch of spans too large with tracestate.
+type traceParent struct{ propagation.TraceContext }
+
+func (p traceParent) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
+	ctx = p.TraceContext.Extract(ctx, carrier)
+	return trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{}))
+}
+
 // isOff reports whether there are no traces. Spans that are sent nowhere would
 // still cost a third of a request.
 func isOff(tracing trace.TracerProvider) bool {
@@ -324,7 +337,7 @@ func traced(next http.Handler, tracing trace.TracerProvider) http.Handler {
 	}
 	return otelhttp.NewHandler(next, "misc",
 		otelhttp.WithTracerProvider(tracing),
-		otelhttp.WithPropagators(propagation.TraceContext{}),
+		otelhttp.WithPropagators(traceParent{}),
 		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
 			return methodOf(r) + " " + endpointOf(r)
 		}))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -96,6 +97,28 @@ func TestMetricsAndLogSayWhatWasDecidedFromReleasesJSON(t *testing.T) {
 	assert.Regexp(t, `msg=request method=GET path=/misc/latest_update status=204 .* update.runs=1.0.2 update.platform=darwin update.arch="" update.os_version="" update.channel=stable update.has_id=true update.reason=rollout update.about=1.1.0 update.offered=none update.revision=`+revision+` request_id=carol`, in.log.String())
 }
 
+// The operator is not woken because a phone has lost the network.
+func TestARequestWhoseClientHasLeftIsNoServerError(t *testing.T) {
+	url, reached, _ := hangingCloud(t)
+	in := start(t, testConfig(t, t.TempDir(), "-rongcloud", url, "-app-key", "key", "-app-secret", "secret"))
+	in.login(1)
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, "POST", in.base+"/misc/send_sc_msg", strings.NewReader(toFriend))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(in.user[0], in.user[1])
+	go func() {
+		<-reached
+		leave()
+	}()
+	_, err = in.client.Do(req)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Eventually(t, func() bool {
+		return strings.Contains(in.do("GET", "/metrics", "").body, `misc_http_requests_total{endpoint="/misc/send_sc_msg",method="POST",status="left"} 1`)
+	}, 30*time.Second, 10*time.Millisecond)
+	in.stop()
+}
+
 func TestARequestIDIsEchoedAndLoggedIfItIsSane(t *testing.T) {
 	in := start(t, testConfig(t, t.TempDir()))
 	r := in.do("GET", "/misc/client_version", "", "X-Request-ID", "mobile-42_a.b")
@@ -169,7 +192,7 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 	in := start(t, testConfig(t, t.TempDir(), "-rongcloud", cloud.URL, "-app-key", "key", "-app-secret", "secret"))
 	in.login(1)
 	const trace = "0af7651916cd43dd8448eb211c80319c"
-	r := in.do("POST", "/misc/send_sc_msg", toFriend, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
+	r := in.do("POST", "/misc/send_sc_msg", toFriend, "Traceparent", "00-"+trace+"-b7ad6b7169203331-01", "Tracestate", "a="+strings.Repeat("x", 200))
 	require.Equal(t, http.StatusOK, r.status, r.body)
 	in.do("GET", "/misc/made-up-by-a-client", "")
 	in.stop()
@@ -181,6 +204,7 @@ func TestSpansLeadFromTheRequestToTheStatementAndToRongCloud(t *testing.T) {
 	require.Contains(t, named, "GET other")
 	request := named["POST /misc/send_sc_msg"]
 	require.NotNil(t, request, "%v", slices.Collect(maps.Keys(named)))
+	assert.Empty(t, request.TraceState, "a client cannot make a batch large")
 	for name, attribute := range map[string]string{"sql.stmt.query": "friendships", "HTTP POST": cloud.URL + "/message/private/publish.json"} {
 		span := named[name]
 		require.NotNil(t, span, "%s: %v", name, slices.Collect(maps.Keys(named)))

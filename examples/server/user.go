@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/sealtalk-go/misc/httpapi"
 	"github.com/sealtalk-go/misc/session"
@@ -36,7 +38,7 @@ func openLogin(ctx context.Context, db *database, cfg config) (_ currentUser, _ 
 		if tokens, err = sqlstore.NewTokens(ctx, db.DB, db.dialect); err != nil {
 			return nil, nil, "", err
 		}
-		c.Tokens, where = tokens, where+" and the table login_token"
+		c.Tokens, where = &recentTokens{TokenStore: tokens}, where+" and the table login_token"
 	}
 	reader, err := session.New(c)
 	if err != nil {
@@ -73,4 +75,42 @@ func userOf(r *http.Request) (string, error) {
 		return "", httpapi.ErrNotLoggedIn
 	}
 	return u.id, u.err
+}
+
+// recentTokens asks for a token once a second at most: a cookie is checked before a
+// limit can refuse the request, and so many requests with one cookie would all reach
+// the database.
+type recentTokens struct {
+	session.TokenStore
+	mu    sync.Mutex
+	known map[int64]recentToken
+}
+
+type recentToken struct {
+	asked    time.Time
+	userID   uint32
+	loggedIn time.Time
+	found    bool
+}
+
+// maxRecentTokens is how many tokens are kept. That is less than a megabyte.
+const maxRecentTokens = 10_000
+
+func (r *recentTokens) LoginToken(ctx context.Context, id int64) (userID uint32, loggedIn time.Time, found bool, err error) {
+	r.mu.Lock()
+	t, isKnown := r.known[id]
+	r.mu.Unlock()
+	if !isKnown || time.Since(t.asked) >= time.Second {
+		t = recentToken{asked: time.Now()}
+		if t.userID, t.loggedIn, t.found, err = r.TokenStore.LoginToken(ctx, id); err != nil {
+			return 0, time.Time{}, false, err
+		}
+		r.mu.Lock()
+		if r.known == nil || len(r.known) >= maxRecentTokens {
+			r.known = map[int64]recentToken{}
+		}
+		r.known[id] = t
+		r.mu.Unlock()
+	}
+	return t.userID, t.loggedIn, t.found, nil
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -69,15 +72,63 @@ func TestWhoIsLoggedInAtSealTalksServerIsLoggedInHere(t *testing.T) {
 			if login == "java2025" {
 				_, err := db.Exec(`DELETE FROM login_token`)
 				require.NoError(t, err)
-				assert.Equal(t, http.StatusForbidden, in.do("POST", "/server-api/misc/send_sc_msg", toFriend, "Cookie", cookie).status, "a logout counts at once")
+				soon := func(status int, message string) {
+					require.Eventually(t, func() bool {
+						return in.do("POST", "/server-api/misc/send_sc_msg", toFriend, "Cookie", cookie).status == status
+					}, 30*time.Second, 10*time.Millisecond, message)
+				}
+				soon(http.StatusForbidden, "a logout counts within a second")
 				_, err = db.Exec(`DROP TABLE login_token`)
 				require.NoError(t, err)
-				assert.Equal(t, http.StatusInternalServerError, in.do("POST", "/server-api/misc/send_sc_msg", toFriend, "Cookie", cookie).status)
+				soon(http.StatusInternalServerError, "the table is gone")
 				assert.Contains(t, in.log.String(), "login token")
 			}
 			in.stop()
 		})
 	}
+}
+
+type countedTokens struct {
+	asked int
+	err   error
+}
+
+func (c *countedTokens) LoginToken(_ context.Context, id int64) (uint32, time.Time, bool, error) {
+	c.asked++
+	return uint32(id), time.Time{}, id < 100, c.err
+}
+
+func TestATokenIsAskedForOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := &countedTokens{}
+		tokens := &recentTokens{TokenStore: table}
+		ask := func(id int64) (uint32, bool, error) {
+			user, _, found, err := tokens.LoginToken(t.Context(), id)
+			return user, found, err
+		}
+		for range 1000 {
+			user, found, err := ask(42)
+			require.NoError(t, err)
+			assert.True(t, found)
+			assert.EqualValues(t, 42, user)
+			_, found, _ = ask(100)
+			assert.False(t, found, "a token that is gone is not asked for again and again, either")
+		}
+		assert.Equal(t, 2, table.asked)
+		time.Sleep(time.Second)
+		table.err = errors.New("the database is away")
+		_, _, err := ask(42)
+		require.ErrorIs(t, err, table.err)
+		table.err = nil
+		_, found, err := ask(42)
+		require.NoError(t, err)
+		assert.True(t, found, "an error is not kept")
+		for id := range int64(3 * maxRecentTokens) {
+			_, _, err := ask(id)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(tokens.known), maxRecentTokens)
+		}
+	})
 }
 
 func TestALoginThatIsTooOldIsOver(t *testing.T) {
