@@ -83,6 +83,14 @@ Linux from 4 to before 4.16, clients older than 1.0.0: nothing newer → 1.0.0`}
 			`{"releases":[{"version":"2.2.0","rollout":5,BUILDS},{"version":"2.1.0","rollout":50,"withdrawn":"bad",BUILDS},{"version":"2.0.0",BUILDS}]}`, `2.1.0: withdrawn: bad`, `inside the rollout of 2.1.0 alone, clients on 2.0.0: 2.1.0 → nothing newer
 outside all rollouts and inside the rollout of 2.1.0 alone, clients on 2.1.0: nothing newer → 2.2.0
 inside the rollout of 2.1.0 alone, clients older than 2.0.0: 2.1.0 → 2.0.0`},
+		{"a pause", `{"releases":[{"version":"2.0.0","rollout":50,BUILDS},{"version":"1.9.0","rollout":0,BUILDS}]}`, `{"releases":[{"version":"2.0.0","rollout":0,BUILDS},{"version":"1.9.0","rollout":0,BUILDS}]}`, `2.0.0: rollout 50 % → nobody`, `inside the rollout, clients on 1.9.0 or older: 2.0.0 → nothing newer`},
+		{"a release at 0 removed", `{"releases":[{"version":"2.0.0","rollout":0,BUILDS}]}`, `{"releases":[]}`, `2.0.0: removed`, ""},
+		{"builds for each platform", `{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin",URL},{"platform":"win32",URL},{"platform":"linux",URL}]}]}`, `{"releases":[]}`, `1.0.0: removed`, `clients older than 1.0.0: 1.0.0 → nothing newer`},
+		{"builds for one version of an OS", `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"1.2.3.4","max_os":"1.2.3.4",URL},{"platform":"linux","min_os":"2",URL}]}]}`, `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","min_os":"2",URL}]}]}`, `Linux 1.2.3.4 loses 1.0.0`, `Linux 1.2.3.4, clients older than 1.0.0: 1.0.0 → nothing newer`},
+		{"one CPU of several, and a build that is new", `{"releases":[{"version":"1.0.0","builds":[{"platform":"linux","arch":"arm64",URL},{"platform":"linux","arch":"ia32",URL}]}]}`, `{"releases":[{"version":"1.0.0","builds":[{"platform":"darwin",URL},{"platform":"linux","arch":"ia32",URL,"extra":{"size":1}}]}]}`, `darwin gains 1.0.0
+linux arm64 loses 1.0.0
+1.0.0: other size for linux ia32`, `linux arm64, clients older than 1.0.0: 1.0.0 → nothing newer
+darwin, clients older than 1.0.0: nothing newer → 1.0.0`},
 		{"a wider rollout", full, edit(`"rollout": 40`, `"rollout": 60`), `2.0.1: rollout 40 % → 60 %`, ""},
 		{"the end of a rollout", full, edit(`"rollout": 40`, `"rollout": 100`), `2.0.1: rollout 40 % → everyone`, `macOS 12 and later, channel stable, outside the rollout, clients on 1.9.0: nothing newer → 2.0.1
 macOS 12, channel beta, outside the rollout, clients on 1.9.0: nothing newer → 2.0.1
@@ -143,6 +151,11 @@ func TestAChangeThatIsProbablyAMistakeIsWarnedOf(t *testing.T) {
 			assert.Equal(t, want, openReleases(t, []byte(tt.is)).Diff(openReleases(t, []byte(was))).Warnings)
 		})
 	}
+}
+
+func TestTheFirstReleasesAreOnNoOtherHost(t *testing.T) {
+	const file = `{"releases":[{"version":"2.0.0","builds":[{"platform":"darwin","url":"https://a.test/2.0.0.zip"}]}]}`
+	assert.Empty(t, openReleases(t, []byte(file)).Diff(openReleases(t, []byte(`{"releases":[]}`))).Warnings)
 }
 
 func TestADifferenceIsNoLongerThanPeopleRead(t *testing.T) {
