@@ -3,7 +3,6 @@
 package cluster_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -22,16 +21,7 @@ func TestTheServerLeavesANodeThatHasLostItsClusterWithoutARestart(t *testing.T) 
 	address := servers.FreeAddress(t)
 	servers.Start(t, address, t.TempDir(), servers.Build(t, "../../../examples/server"), "MISC_ADDR="+address, "MISC_VERSIONS="+testhost.VersionFiles(t), "MISC_SEED=false",
 		"MISC_DB=mysql:"+g.Server.Admin+"@tcp("+p.address+")/"+g.DBName+"?wsrep_sync_wait=1")
-	var cookie string
-	ask := func(method, path, body string) (int, string) {
-		r := testhost.Request(t.Context(), method, "http://"+address+path, body)
-		r.Header.Set("Cookie", cookie)
-		resp, text := testhost.Ask(t, http.DefaultClient, r)
-		if path == "/demo/login" {
-			cookie = resp.Header.Get("Set-Cookie")
-		}
-		return resp.StatusCode, text
-	}
+	ask := testhost.Client(t, address)
 	set := func() int {
 		status, _ := ask("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"z2mlAvb0c","noticeStatus":1}`)
 		return status

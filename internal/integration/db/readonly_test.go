@@ -3,7 +3,6 @@
 package db_test
 
 import (
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -51,16 +50,7 @@ func TestTheServerStartsOnAReadOnlyDatabaseAndHealsWithoutARestart(t *testing.T)
 			}
 			d.AddFriend(t, 1, 2, 20)
 			address := servers.FreeAddress(t)
-			var cookie string
-			ask := func(method, path, body string) (int, string) {
-				r := testhost.Request(t.Context(), method, "http://"+address+path, body)
-				r.Header.Set("Cookie", cookie)
-				resp, text := testhost.Ask(t, http.DefaultClient, r)
-				if path == "/demo/login" {
-					cookie = resp.Header.Get("Set-Cookie")
-				}
-				return resp.StatusCode, text
-			}
+			ask := testhost.Client(t, address)
 			set := func() int {
 				status, _ := ask("POST", "/misc/set_screen_capture", `{"conversationType":1,"targetId":"z2mlAvb0c","noticeStatus":1}`)
 				return status

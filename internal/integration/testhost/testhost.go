@@ -127,6 +127,21 @@ func Ask(t testing.TB, client *http.Client, r *http.Request) (*http.Response, st
 	return resp, string(body)
 }
 
+// Client returns a function that sends requests to examples/server at an address. After
+// POST /demo/login, it is logged in.
+func Client(t testing.TB, address string) func(method, path, body string) (status int, answer string) {
+	var cookie string
+	return func(method, path, body string) (int, string) {
+		r := Request(t.Context(), method, "http://"+address+path, body)
+		r.Header.Set("Cookie", cookie)
+		resp, text := Ask(t, http.DefaultClient, r)
+		if path == "/demo/login" {
+			cookie = resp.Header.Get("Set-Cookie")
+		}
+		return resp.StatusCode, text
+	}
+}
+
 // Patience is the time limit for what must end soon; no test waits for it to pass.
 const Patience = 30 * time.Second
 
