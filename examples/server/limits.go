@@ -44,12 +44,8 @@ func limitBy(next http.Handler, redis *shared, prefix string, perSecond int, key
 	if redis == nil {
 		return alone
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, err := key(r)
-		if err != nil {
-			alone.ServeHTTP(w, r)
-			return
-		}
+	together := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, _ := key(r) // that it fails is answered before
 		switch allowed, ok := redis.allow(r.Context(), prefix+id, perSecond); {
 		case !ok:
 			alone.ServeHTTP(w, r)
@@ -60,6 +56,9 @@ func limitBy(next http.Handler, redis *shared, prefix string, perSecond int, key
 			refuse(w, r)
 		}
 	})
+	// Whoever sends one instance more than the whole limit does not keep redis busy.
+	return httprate.LimitBy(perSecond, time.Second, key, httprate.WithLimitHandler(refuse),
+		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}))(together)
 }
 
 // behind makes the address of a request that one of the proxies passed on that of

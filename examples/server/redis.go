@@ -32,13 +32,30 @@ const (
 	// maxLate is how late a message may be sent, and may arrive, after its turn without
 	// bringing a second over the quota.
 	maxLate = 100 * time.Millisecond
+
+	// maxAhead is how far a count may be ahead of Redis' clock. A message takes no turn
+	// that is so far away, so one that is further ahead says that the clock was set back,
+	// or that an instance asks all to stay away.
+	maxAhead = 3 * time.Second
+
+	// maxStay is how long the instances stay away at most once Redis answers again, and
+	// how long it has to count without a change to be trusted at once the next time.
+	maxStay = 30 * time.Second
 )
+
+// perMicrosecond is the limit of the probe: a probe counts for next to nothing, and none
+// is refused.
+var perMicrosecond = redis_rate.Limit{Rate: 1e6, Period: time.Second, Burst: 1e9}
+
+var errAhead = errors.New("ahead of Redis' clock: that was set back, or an instance lost Redis too often")
 
 // shared counts what all instances do, in Redis. While Redis is away, each of the
 // instances keeps to its share.
 type shared struct {
-	client       *redis.Client
+	client       *redis.Client // for the quotas
 	counts       *redis_rate.Limiter
+	limitClient  *redis.Client // has connections of its own, since strangers may use up all of them
+	limits       *redis_rate.Limiter
 	instances    int
 	groupQuota   int
 	privateQuota int
@@ -54,6 +71,7 @@ type shared struct {
 type mode struct {
 	away   error         // why Redis does not count; nil if it does
 	from   time.Time     // no message is sent before
+	stay   time.Duration // how long to stay away once Redis answers again
 	quotas quotas        // of this instance, while Redis is away
 	over   chan struct{} // closed at the end
 }
@@ -71,8 +89,11 @@ func openShared(ctx context.Context, cfg config, logger *slog.Logger) (_ *shared
 	s := &shared{instances: cfg.instances, groupQuota: cfg.groupQuota, privateQuota: cfg.privateQuota, logger: logger, stop: func() {}}
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = redisWait, redisWait, redisWait, redisWait
 	options.MaxRetries, options.DialerRetries = -1, 1
+	options.ConnMaxIdleTime = 15 * time.Second // before a firewall forgets the connection
 	options.DisableIdentity = true
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	s.limitClient = redis.NewClient(options)
+	s.limits = redis_rate.NewLimiter(s.limitClient)
 	options.OnConnect = s.connected
 	s.client = redis.NewClient(options)
 	s.counts = redis_rate.NewLimiter(s.client)
@@ -94,15 +115,18 @@ func (s *shared) close() {
 	s.stop()
 	s.watching.Wait()
 	_ = s.client.Close()
+	_ = s.limitClient.Close()
 }
 
 // away returns why Redis does not count, or nil.
 func (s *shared) away() error { return s.mode.Load().away }
 
-// watch looks for Redis until ctx ends.
+// watch looks for Redis until ctx ends. If that went away too often, all instances stay
+// away for a time that each knows from Redis, and count their shares.
 func (s *shared) watch(ctx context.Context) {
 	tick := time.NewTicker(redisProbe)
 	defer tick.Stop()
+	var stayed *mode // in which the instances stay away, or did
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,21 +135,58 @@ func (s *shared) watch(ctx context.Context) {
 		}
 		m := s.mode.Load()
 		err := s.probe(ctx)
+		if err == nil && m.away != nil && m.stay > 0 && m != stayed {
+			_, err = ask(ctx, s.counts, "misc:probe", perMicrosecond, int((maxAhead+m.stay)/time.Microsecond))
+		}
+		if errors.Is(err, errAhead) {
+			stayed = m
+		}
 		if ctx.Err() == nil && (err == nil) != (m.away == nil) {
 			s.change(m, err)
 		}
 	}
 }
 
-// probe finds out whether Redis counts, which one that is read-only does not.
+// probe finds out whether Redis counts, which one that is read-only or has other values
+// than counts does not.
 func (s *shared) probe(ctx context.Context) error {
-	_, err := s.counts.Allow(ctx, "misc:probe", redis_rate.PerSecond(1000))
-	return err
+	if _, err := ask(ctx, s.counts, "misc:probe", perMicrosecond, 1); err != nil {
+		return err
+	}
+	for _, key := range []string{"misc:group", "misc:private"} {
+		if _, err := ask(ctx, s.counts, key, redis_rate.PerSecond(1), 0); err != nil {
+			return fmt.Errorf("rate:%s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// ask counts n more under a limit, if that allows it.
+func ask(ctx context.Context, counts *redis_rate.Limiter, key string, limit redis_rate.Limit, n int) (result *redis_rate.Result, err error) {
+	defer func() {
+		if v := recover(); v != nil { // the limiter expects what its script returns
+			err = fmt.Errorf("unexpected answer: %v", v)
+		}
+	}()
+	result, err = counts.AllowN(ctx, key, limit, n)
+	if err == nil && (result.ResetAfter < 0 || result.ResetAfter > maxAhead) {
+		err = fmt.Errorf("%v %w", result.ResetAfter.Round(time.Second), errAhead)
+	}
+	return result, err
 }
 
 // change ends a mode, unless that has happened already, and starts the next.
 func (s *shared) change(m *mode, away error) {
 	next := &mode{away: away, from: time.Now().Add(changePause), over: make(chan struct{})}
+	if m != nil {
+		next.stay = m.stay
+		if away != nil && m.away == nil {
+			next.stay = min(max(time.Second, 2*m.stay), maxStay)
+			if time.Since(m.from) > maxStay {
+				next.stay = 0
+			}
+		}
+	}
 	if away != nil {
 		next.quotas = newQuotas(s.groupQuota/s.instances, s.privateQuota/s.instances)
 		for _, q := range next.quotas {
@@ -165,18 +226,15 @@ func (s *shared) connected(ctx context.Context, c *redis.Conn) error {
 	return nil
 }
 
-// allow reports whether one more request may pass under a limit. ok is false while
-// Redis is away.
+// allow reports whether one more request may pass under a limit. ok is false if Redis
+// does not say, for which there are more reasons than that it is away: as many requests
+// as strangers send, or a wrong value for one of them. So it is for watch to find out.
 func (s *shared) allow(ctx context.Context, key string, perSecond int) (allowed, ok bool) {
-	m := s.mode.Load()
-	if m.away != nil {
+	if s.away() != nil {
 		return false, false
 	}
-	result, err := s.counts.Allow(ctx, "misc:"+key, redis_rate.PerSecond(perSecond))
+	result, err := ask(ctx, s.limits, "misc:"+key, redis_rate.PerSecond(perSecond), 1)
 	if err != nil {
-		if ctx.Err() == nil {
-			s.change(m, err)
-		}
 		return false, false
 	}
 	return result.Allowed > 0, true
@@ -229,10 +287,13 @@ func (s *shared) reserve(ctx context.Context, m *mode, t misc.ConversationType) 
 	if end, ok := ctx.Deadline(); ok { // a message takes a later turn that it can wait for
 		limit.Burst += int(time.Until(end) / each)
 	}
-	result, err := s.counts.Allow(ctx, name, limit)
+	result, err := ask(ctx, s.counts, name, limit, 1)
+	if err != nil && !errors.Is(err, errAhead) { // the connection may have been an old one
+		result, err = ask(ctx, s.counts, name, limit, 1)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
-			s.change(m, err)
+			s.change(m, fmt.Errorf("rate:%s: %w", name, err))
 		}
 		return 0, err
 	}

@@ -146,6 +146,10 @@ func TestInstancesTogetherKeepTheQuotaWhateverHappensToRedis(t *testing.T) {
 	messages(60)
 	require.NoError(t, syscall.Kill(hanging, syscall.SIGCONT))
 	logged(back, 1)
+	for range 4 { // some instances notice it, and some do not
+		require.NoError(t, admin.Do(t.Context(), "CLIENT", "PAUSE", "300").Err())
+		messages(20)
+	}
 	messages(60)
 	counts.Stop(t, syscall.SIGTERM)
 	logged(away, 2)
