@@ -129,10 +129,11 @@ type attempt struct {
 // but never gives up a message that may have arrived and must not come twice.
 func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool) attempt {
 	whole := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var conn connection
 	if hasNext {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
 		limit := time.AfterFunc(c.firstShare(ctx), func() {
 			if c.cfg.Idempotent || !conn.mayExist() {
 				cancel()

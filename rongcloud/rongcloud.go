@@ -134,6 +134,9 @@ func New(cfg Config) (*Client, error) {
 		client.Transport = NewTransport(cfg.Timeout / 3)
 	}
 	client.Transport = noRedirects{client.Transport}
+	if client.Timeout >= cfg.Timeout { // of no use, and net/http starts a goroutine for it, unless it knows the transport
+		client.Timeout = 0
+	}
 	secret := cfg.AppSecret
 	cfg.AppSecret = ""
 	patience := cfg.Timeout / 3
