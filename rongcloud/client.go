@@ -64,15 +64,13 @@ func (c *Client) Send(ctx context.Context, m misc.Message) error {
 	}
 
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	p := post{form, rand.Text()}
+	p := post{form, rand.Text(), start.Add(c.cfg.Timeout)}
 	host, other := c.hosts.pick()
 	first := c.post(ctx, host+path, p, other != "")
 	if first.cutOff && time.Since(start) >= c.patience || !first.cutOff && isHostFailure(first.err) {
 		c.hosts.leave(host)
 	}
-	if other == "" || ctx.Err() != nil || !isHostFailure(first.err) || first.mayHaveArrived && !c.cfg.Idempotent {
+	if other == "" || ctx.Err() != nil || !time.Now().Before(p.deadline) || !isHostFailure(first.err) || first.mayHaveArrived && !c.cfg.Idempotent {
 		return first.err
 	}
 	if second := c.post(ctx, other+path, p, false); second.err != nil {
@@ -116,7 +114,10 @@ func publication(m misc.Message) (path, form string, err error) {
 }
 
 // A post is what both attempts of one Send share.
-type post struct{ form, requestID string }
+type post struct {
+	form, requestID string
+	deadline        time.Time
+}
 
 // An attempt is what came of sending a post to one host.
 type attempt struct {
@@ -129,11 +130,10 @@ type attempt struct {
 // but never gives up a message that may have arrived and must not come twice.
 func (c *Client) post(ctx context.Context, endpoint string, p post, hasNext bool) attempt {
 	whole := ctx
+	ctx, cancel := context.WithDeadline(ctx, p.deadline)
+	defer cancel()
 	var conn connection
 	if hasNext {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
 		limit := time.AfterFunc(c.firstShare(ctx), func() {
 			if c.cfg.Idempotent || !conn.mayExist() {
 				cancel()

@@ -53,7 +53,7 @@ type noRedirects struct{ http.RoundTripper }
 
 func (t noRedirects) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.RoundTripper.RoundTrip(r)
-	if resp != nil {
+	if resp != nil && resp.StatusCode != http.StatusOK {
 		resp.Header.Del("Location")
 	}
 	return resp, err
