@@ -19,8 +19,8 @@ import (
 type Difference struct {
 	Changes  []string `json:"changes"`  // what changed in the files, as the log has it when a file is reloaded
 	Clients  []string `json:"clients"`  // who is offered another desktop release, such as "clients on 2.0.0: 2.0.1 → nothing newer"
-	Warnings []string `json:"warnings"` // those of the new files that the old ones do not have
-	Complete bool     `json:"complete"` // false: Clients has only what the first million questions found
+	Warnings []string `json:"warnings"` // of what is probably a mistake: in the change, or in the new files and not in the old ones
+	Complete bool     `json:"complete"` // false: the files are so large that not every client was asked for
 }
 
 // Diff says what changes from what old serves now to what c serves now. It asks both
@@ -62,10 +62,10 @@ func (s *Releases) changeWarnings(old *Releases) (found []warning) {
 			found = append(found, warning{file: s.file, text: "takes back what clients were offered: " + words})
 		}
 	}
-	urls, hosts := map[string]string{}, map[string]bool{}
+	urls, hosts := map[string]misc.Version{}, map[string]bool{}
 	for _, r := range old.releases {
 		for _, b := range r.builds {
-			urls[b.url] = r.version.String()
+			urls[b.url] = r.version
 			hosts[host(b.url)] = true
 		}
 	}
@@ -85,10 +85,8 @@ func (s *Releases) changeWarnings(old *Releases) (found []warning) {
 			warn(version, "is new, and older than %s, which is there already", old.releases[newer].version)
 		}
 		for _, b := range r.builds {
-			if other := urls[b.url]; other != "" {
-				if v, err := misc.ParseVersion(other); err != nil || s.find(v) == nil { // otherwise it is a warning of s
-					warn(version, "has the URL that %s had", other)
-				}
+			if other, had := urls[b.url]; had && s.find(other) == nil { // otherwise it is a warning of s
+				warn(version, "has the URL that %s had", other)
 			}
 			if len(hosts) > 0 && !hosts[host(b.url)] {
 				warn(version, "is on %s, where no release was before", host(b.url))
@@ -263,8 +261,12 @@ func (r *release) buildChanges(was *release) (words []string) {
 		verb        string
 		has, hasNot *release
 	}{{"new", r, was}, {"removed", was, r}} {
+		others := map[string]bool{}
+		for _, b := range change.hasNot.builds {
+			others[b.String()] = true
+		}
 		for _, b := range change.has.builds {
-			if !slices.ContainsFunc(change.hasNot.builds, func(o build) bool { return o.String() == b.String() }) {
+			if !others[b.String()] {
 				words = append(words, fmt.Sprintf("%s: build for %s %s", r.version, b, change.verb))
 			}
 		}
